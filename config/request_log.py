@@ -1,0 +1,135 @@
+"""One JSON line a request, and the request id that the line, the answer and the client share.
+
+A line has: time, level, event, request_id, method, route (the template), status,
+duration_ms, user_id, queries. It never has a query string, a token, a password,
+an e-mail address or a body; a failure adds the traceback without its messages,
+because a message may quote a row or a body.
+"""
+
+import logging
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import structlog
+from django.contrib.admindocs.views import simplify_regex
+from django.db import connection
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject, empty
+from django_structlog import signals
+from structlog.typing import ExcInfo, Processor
+
+ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Give every request an id, in `request.META["HTTP_X_REQUEST_ID"]`, and answer it.
+
+    The client's own is kept when it is 1 to 64 of `A-Za-z0-9._-`.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request_id = request.META.get("HTTP_X_REQUEST_ID", "")
+        if not ACCEPTABLE_REQUEST_ID.fullmatch(request_id):
+            request_id = request.META["HTTP_X_REQUEST_ID"] = str(uuid.uuid4())
+        meter = RequestMeter()
+        request.META["config.meter"] = meter
+        with connection.execute_wrapper(meter):
+            response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+class RequestMeter:
+    """Counts the queries of one request, and the time since it came."""
+
+    def __init__(self) -> None:
+        self.queries = 0
+        self.started = time.perf_counter()
+
+    def __call__(self, execute: Callable[..., Any], *query: Any) -> Any:
+        self.queries += 1
+        return execute(*query)
+
+
+@receiver(signals.bind_extra_request_finished_metadata)
+@receiver(signals.bind_extra_request_failed_metadata)
+def describe_request(
+    request: HttpRequest, log_kwargs: dict[str, Any], response: HttpResponseBase | None = None, **_: Any
+) -> None:
+    """Replace what django-structlog would say (it quotes the query string) by the fields above."""
+    meter = request.META["config.meter"]
+    log_kwargs.clear()
+    log_kwargs.update(
+        method=request.method,
+        route=route_template(request.resolver_match.route) if request.resolver_match else None,
+        status=response.status_code if response else 500,
+        duration_ms=round((time.perf_counter() - meter.started) * 1000, 1),
+        user_id=known_user_id(request),
+        queries=meter.queries,
+    )
+
+
+def known_user_id(request: HttpRequest) -> str | None:
+    """Return the id of the user that the request was found to be of, without asking the database."""
+    user = getattr(request, "user", None)
+    if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # type: ignore[attr-defined]  # its only tell
+        return None
+    return str(user.pk) if user and user.pk else None
+
+
+@cache
+def route_template(route: str) -> str:
+    """Return `/api/v1/tasks/<id>` for the regular expression of that route."""
+    return simplify_regex(route.replace("/?$", "").replace("^", ""))
+
+
+def traceback_without_messages(fault: ExcInfo) -> str:
+    """Return the frames and exception types of a failure and of what caused it."""
+    lines: list[str] = []
+    cause: BaseException | None = fault[1]
+    while cause is not None:
+        frames = "".join(traceback.format_tb(cause.__traceback__))
+        lines.insert(0, f"{frames}{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(lines)
+
+
+FIELDS: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+]
+
+
+def make_formatter(*, readable: bool) -> logging.Formatter:
+    """Return the formatter of every line: for people while DEBUG is on, else JSON."""
+    render: list[Processor] = [structlog.dev.ConsoleRenderer()]
+    if not readable:
+        render = [
+            structlog.processors.ExceptionRenderer(traceback_without_messages),
+            structlog.processors.JSONRenderer(),
+        ]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=FIELDS,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )
+
+
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *FIELDS,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)

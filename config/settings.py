@@ -1,0 +1,345 @@
+"""Every setting, in one place.
+
+Values come from the environment, and for what is not set there from the file
+that `ENV_FILE` names (`.env` beside manage.py). All faults are reported at
+once, with the variable's name and what it wants, never with its value. With
+only the required variables set, the result is fit for production.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from csp.constants import NONE, SELF, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvValidationError, ValidationError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+SERVICE = "task-api"
+
+
+# --- reading the environment -------------------------------------------------
+
+
+def wants(requirement: str, accepts: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return a validator that says what the variable wants, whatever it was given."""
+
+    def validate(value: object) -> None:
+        if not accepts(value):
+            raise ValidationError(requirement)
+
+    return validate
+
+
+def is_origin(value: str) -> bool:
+    return bool(re.fullmatch(r"https?://[^/\s?#@*]+", value)) and bool(urlsplit(value).hostname)
+
+
+secret = wants("must be at least 32 bytes long", lambda value: len(value.encode()) >= 32)
+positive = wants("must be longer than 0s", lambda value: value > timedelta(0))
+not_negative = wants("must be 0 or more", lambda value: value >= type(value)(0))
+origins = wants(
+    "must be a comma-separated list of origins such as https://app.example.com",
+    lambda values: all(map(is_origin, values)),
+)
+hosts = wants(
+    "must be a comma-separated list of at least one host name, without scheme or port",
+    lambda values: values and not any(re.search(r"[/\s]|:\d+$", host) for host in values),
+)
+
+env = Env(eager=False)
+env.read_env(os.environ.get("ENV_FILE") or BASE_DIR / ".env", recurse=False)
+
+# --- serving -----------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", validate=secret)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [] if DEBUG else ..., validate=None if DEBUG else hosts)
+HOST = env.str("HOST", "127.0.0.1")
+PORT = env.int("PORT", 8000, validate=wants("must be 1 to 65535", lambda value: 0 < value < 65536))
+WEB_CONCURRENCY = env.int(
+    "WEB_CONCURRENCY", os.cpu_count() or 1, validate=wants("must be 1 or more", lambda value: value > 0)
+)
+WEB_THREADS = env.int("WEB_THREADS", 4, validate=wants("must be 1 or more", lambda value: value > 0))
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+LANGUAGE_CODE = "en"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+INSTALLED_APPS = [
+    "config",
+    "users",
+    "tasks",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "config.request_log.RequestIdMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "config.errors.ProblemMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "/static/"
+# Straight from the packages: there is no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- database ----------------------------------------------------------------
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+EMBEDDED_DATABASE_URL = f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}"
+DATABASE_URL = env.str("DATABASE_URL", EMBEDDED_DATABASE_URL)
+DATABASE_POOLER = env.str(
+    "DATABASE_POOLER",
+    "transaction" if "-pooler." in DATABASE_URL else "none",
+    validate=wants("must be none or transaction", {"none", "transaction"}.__contains__),
+)
+DATABASE_STATEMENT_TIMEOUT = env.timedelta(
+    "DATABASE_STATEMENT_TIMEOUT", timedelta(seconds=5), validate=not_negative
+)
+DATABASES = {
+    "default": env.dj_db_url(
+        "DATABASE_URL",
+        EMBEDDED_DATABASE_URL,
+        conn_max_age=600,
+        conn_health_checks=True,
+        disable_server_side_cursors=DATABASE_POOLER == "transaction",
+    )
+    or {}
+}
+match DATABASES["default"].get("ENGINE"):
+    case "django.db.backends.sqlite3":
+        (BASE_DIR / "var").mkdir(exist_ok=True)
+        DATABASES["default"]["OPTIONS"] = {
+            "timeout": 5,
+            # A transaction that begins by reading could not be upgraded under a writer.
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    case "django.db.backends.postgresql":
+        options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
+        options.setdefault("connect_timeout", 3)
+        # A transaction pooler refuses startup options: there the limits belong to the role.
+        if DATABASE_POOLER == "none":
+            milliseconds = int((DATABASE_STATEMENT_TIMEOUT or timedelta()) / timedelta(milliseconds=1))
+            limits = f"-c statement_timeout={milliseconds} -c lock_timeout=2000"
+            limits += " -c idle_in_transaction_session_timeout=10000"
+            options["options"] = f"{options.get('options', '')} {limits}".strip()
+
+# --- who may sign in ---------------------------------------------------------
+
+AUTH_USER_MODEL = "users.User"
+# Local accounts are unique by a constraint that the check cannot see: users/models.py.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+PASSWORD_HASHERS = ["users.hashers.Argon2idPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+ALLOW_REGISTRATION = env.bool("ALLOW_REGISTRATION", True)
+ACCESS_TOKEN_LIFETIME = env.timedelta("ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), validate=positive)
+SESSION_IDLE_TIMEOUT = env.timedelta("SESSION_IDLE_TIMEOUT", timedelta(days=30), validate=positive)
+SESSION_ABSOLUTE_TIMEOUT = env.timedelta("SESSION_ABSOLUTE_TIMEOUT", timedelta(days=180), validate=positive)
+REFRESH_GRACE_PERIOD = timedelta(seconds=30)
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    # Its own key: whoever reads a cookie-signing key must not be able to mint tokens.
+    "SIGNING_KEY": env.str("JWT_SIGNING_KEY", validate=secret),
+    "ISSUER": env.str("JWT_ISSUER", SERVICE),
+    "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE),
+    "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
+    "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_TIMEOUT,
+    "USER_ID_FIELD": "public_id",
+    "USER_ID_CLAIM": "sub",
+    # Two machines' clocks differ, and a token from the future is refused.
+    "LEEWAY": timedelta(seconds=5),
+}
+
+# --- what browsers are told --------------------------------------------------
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^health"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE_SSL_REDIRECT else 0
+# Subdomains and the preload list are the domain owner's to promise, not one application's.
+SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
+SESSION_COOKIE_NAME = "admin_session"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], validate=origins)
+# Only behind a proxy that sets the header itself: anybody else could claim to have come by TLS.
+TRUST_X_FORWARDED_PROTO = env.bool("TRUST_X_FORWARDED_PROTO", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_X_FORWARDED_PROTO else None
+NUM_PROXIES = env.int("NUM_PROXIES", 0, validate=not_negative)
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        # Swagger UI, ReDoc and the admin set style attributes.
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        # ReDoc searches in a worker that it makes from a blob.
+        "worker-src": [SELF, "blob:"],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+CORS_URLS_REGEX = r"^/(api|health)(/|$)"
+CORS_ALLOW_ALL_ORIGINS = DEBUG
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", [], validate=origins)
+CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+CORS_ALLOW_HEADERS = [
+    "authorization",
+    "content-type",
+    "if-match",
+    "if-none-match",
+    "idempotency-key",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "Link",
+    "Next-Cursor",
+    "ETag",
+    "X-Total-Count",
+    "X-Request-ID",
+    "Location",
+    "Retry-After",
+    "Idempotent-Replayed",
+]
+
+# --- the API -----------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["users.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["config.wire.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["config.wire.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "config.pagination.KeysetPagination",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.wire.AnyAccept",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_VERSIONING_CLASS": None,
+    "EXCEPTION_HANDLER": "config.errors.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+    "NUM_PROXIES": NUM_PROXIES,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Task API",
+    "VERSION": VERSION,
+    "DESCRIPTION": "Multi-user tasks: every user sees and changes their own tasks, and nobody else's.",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True, "validatorUrl": None},
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["config.schema.canonical_addresses"],
+    "POSTPROCESSING_HOOKS": ["config.schema.whole_answers"],
+}
+
+# --- logs --------------------------------------------------------------------
+
+LOG_LEVEL = env.str(
+    "LOG_LEVEL",
+    "INFO",
+    validate=wants(
+        "must be DEBUG, INFO, WARNING or ERROR", {"DEBUG", "INFO", "WARNING", "ERROR"}.__contains__
+    ),
+)
+# Quotes the query string: below the level of its logger, it is never written.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+# The request's line names the user of the token; asking for the admin's would cost two queries.
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "console": {"()": "config.request_log.make_formatter", "readable": DEBUG},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "console"}
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django_structlog": {"level": max(LOG_LEVEL or "INFO", "INFO", key=logging.getLevelName)},
+        # The request's own line says all that these would say again, with the path and its query.
+        "django.request": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
+        "django.server": {"level": "CRITICAL"},
+    },
+}
+
+# --- all faults at once ------------------------------------------------------
+
+try:
+    env.seal()
+except EnvValidationError as invalid:
+    faults = [f"{name}: {' '.join(map(str, wanted))}" for name, wanted in invalid.error_messages.items()]
+    # `from None`: the exception behind this one may quote a value.
+    raise ImproperlyConfigured("\n".join(["The environment is not usable.", *faults])) from None
+if SIMPLE_JWT["SIGNING_KEY"] == SECRET_KEY:
+    raise ImproperlyConfigured("JWT_SIGNING_KEY: must not be the value of SECRET_KEY.")

@@ -1,0 +1,26 @@
+"""The whole address book.
+
+Every API route takes one trailing slash or none, for every method, without a
+redirect. `/api/` is an unversioned alias of `/api/v1/`.
+"""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+
+from config.health import HealthView, ReadyView
+
+api = [path("", include("users.urls")), path("", include("tasks.urls"))]
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/api/docs")),
+    re_path(r"^health/?$", HealthView.as_view()),
+    re_path(r"^health/ready/?$", ReadyView.as_view()),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(), name="redoc"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("api/", include(api)),
+]

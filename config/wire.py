@@ -1,0 +1,355 @@
+"""What the apps share on the wire: problems and their codes, strict JSON in, strict fields."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
+
+import orjson
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, ErrorDetail, NotAcceptable
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+else:
+    # rest_framework.views imports the parser and the authentication, and so this module.
+    APIView = object
+
+# The closed list of problem codes: status, and the sentence that `detail` says by default.
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "bad_request": (400, "The request could not be understood."),
+    "malformed_json": (400, "The body is not JSON that can be read."),
+    "validation_error": (400, "The request has faults: see errors."),
+    "unknown_field": (400, "The body has a field that this operation does not know."),
+    "read_only_field": (400, "The body contradicts a field that cannot be changed."),
+    "empty_patch": (400, "The body names no field to change."),
+    "invalid_cursor": (400, "This cursor cannot be used here: start again without one."),
+    "not_authenticated": (401, "Send an access token: Authorization: Bearer <token>."),
+    "token_expired": (401, "The token has expired."),
+    "token_invalid": (401, "The token cannot be used."),
+    "token_reused": (401, "The refresh token was used before; its session has been ended."),
+    "invalid_credentials": (401, "No account can be signed in to with this e-mail and password."),
+    "permission_denied": (403, "You may not do this."),
+    "user_mismatch": (403, "The user in the address is not the user of the token."),
+    "registration_closed": (403, "New accounts cannot be registered here."),
+    "not_found": (404, "There is nothing here that you can see."),
+    "method_not_allowed": (405, "This address does not take this method."),
+    "conflict": (409, "This contradicts what is stored."),
+    "email_taken": (409, "An account with this e-mail exists."),
+    "id_unavailable": (409, "This id cannot be used: choose another."),
+    "length_required": (411, "Send the body with a Content-Length."),
+    "content_too_large": (413, "The body is larger than 1 MiB."),
+    "unsupported_media_type": (415, "Send application/json in UTF-8."),
+    "internal_error": (500, "Something went wrong here. The request id helps to find out what."),
+    "service_unavailable": (503, "The service cannot answer just now: try again shortly."),
+}
+
+Fault = dict[str, str]
+
+
+class Problem(APIException):
+    """A refusal with a code of the closed list. RFC 9457.
+
+    `errors` are the places to blame: `{"pointer" or "parameter", "code", "detail"}`.
+    """
+
+    def __init__(self, code: str, detail: str = "", errors: Iterable[Fault] = ()) -> None:
+        self.code = code
+        self.status_code, sentence = PROBLEMS[code]
+        self.errors = list(errors)
+        super().__init__(detail or sentence, code)
+
+    @classmethod
+    def of_faults(cls, faults: list[Fault]) -> "Problem":
+        """Return the problem whose code is that of all its faults, else `validation_error`."""
+        codes = {fault["code"] for fault in faults}
+        code = codes.pop() if len(codes) == 1 else ""
+        detail = " ".join(map(describe, faults))
+        known = PROBLEMS.get(code, (0, ""))[0] == HTTPStatus.BAD_REQUEST
+        return cls(code if known else "validation_error", detail, faults)
+
+
+def parameter_fault(name: str, code: str, detail: str) -> Fault:
+    return {"parameter": name, "code": code, "detail": detail}
+
+
+def describe(fault: Fault) -> str:
+    place = fault.get("parameter") or fault["pointer"].removeprefix("#").removeprefix("/")
+    return f"{place}: {fault['detail']}" if place else fault["detail"]
+
+
+def faults_of(detail: Any, path: str = "#") -> list[Fault]:
+    """Flatten DRF's nested error detail into faults with a JSON pointer each. RFC 6901, section 6."""
+    if isinstance(detail, Mapping):
+        return [
+            fault
+            for name, inner in detail.items()
+            for fault in faults_of(inner, path if name == "non_field_errors" else f"{path}/{escape(name)}")
+        ]
+    if isinstance(detail, list):
+        return [fault for inner in detail for fault in faults_of(inner, path)]
+    return [{"pointer": path, "code": detail.code, "detail": str(detail)}]
+
+
+def escape(name: object) -> str:
+    """Return one part of a JSON pointer, fit for a URI fragment."""
+    return quote(str(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
+
+
+# --- JSON in and out ---------------------------------------------------------
+
+MAX_NESTING = 32
+MAX_INTEGER_DIGITS = 20
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class StrictJSONParser(BaseParser):
+    """RFC 8259 in UTF-8 without what parsers disagree on.
+
+    Raises Problem("malformed_json") for duplicate keys, NaN and Infinity, integers past
+    64 bits, nesting past 32 and invalid UTF-8; Problem("unsupported_media_type") for
+    another charset.
+    """
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        charset = parser_context["request"].content_params.get("charset", "utf-8")
+        if charset.strip('"').lower() not in {"utf-8", "utf8"}:
+            raise Problem("unsupported_media_type")
+        try:
+            value = json.loads(
+                stream.read().decode(),
+                object_pairs_hook=unique_keys,
+                parse_constant=refuse_constant,
+                parse_int=parse_int64,
+                parse_float=parse_finite,
+            )
+        except UnicodeDecodeError:
+            raise Problem("malformed_json", "The body is not valid UTF-8.") from None
+        except json.JSONDecodeError as fault:
+            place = f"line {fault.lineno}, column {fault.colno}"
+            raise Problem("malformed_json", f"The body is not JSON: {fault.msg} at {place}.") from None
+        except RecursionError:
+            refuse_nesting()
+        if isinstance(value, dict | list):
+            check_nesting(value)
+        return value
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise Problem("malformed_json", "The body names a key twice in one object.")
+    if any(map(SURROGATE.search, result)):
+        raise Problem("malformed_json", "The body has a key with a lone surrogate.")
+    return result
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise Problem("malformed_json", f"The body has {name}, which JSON does not.")
+
+
+def parse_int64(digits: str) -> int:
+    if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= (value := int(digits)) < 2**63:
+        return value
+    raise Problem("malformed_json", "The body has an integer past 64 bits.")
+
+
+def parse_finite(digits: str) -> float:
+    if (value := float(digits)) in {float("inf"), float("-inf")}:
+        raise Problem("malformed_json", "The body has a number past the largest double.")
+    return value
+
+
+def check_nesting(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            inner
+            for container in level
+            for inner in (container.values() if isinstance(container, dict) else container)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    refuse_nesting()
+
+
+def refuse_nesting() -> NoReturn:
+    raise Problem("malformed_json", f"The body is nested deeper than {MAX_NESTING}.")
+
+
+class JSONRenderer(BaseRenderer):
+    """JSON by orjson: times as RFC 3339, always with microseconds and `Z`."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else orjson.dumps(data)
+
+
+class AnyAccept(DefaultContentNegotiation):
+    """Accept chooses among several renderers, and never refuses."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        if len(renderers) > 1:
+            try:
+                return super().select_renderer(request, renderers, format_suffix)
+            except NotAcceptable:
+                pass
+        return renderers[0], renderers[0].media_type
+
+
+def utc_timestamp(value: datetime) -> str:
+    """Return `2026-11-21T09:00:00.123456Z`. RFC 3339."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+def parse_uuid(text: object) -> uuid.UUID | None:
+    """Return the UUID that is written in the 36 characters of RFC 9562, else None."""
+    return uuid.UUID(text) if isinstance(text, str) and UUID_TEXT.fullmatch(text) else None
+
+
+# --- strict fields, bodies and parameters ------------------------------------
+
+
+class TextField(serializers.CharField):
+    """A string of JSON: a number is not one."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if data is not serializers.empty and data is not None and not isinstance(data, str):
+            self.fail("invalid")
+        return super().run_validation(data)
+
+
+class FlagField(serializers.BooleanField):
+    """`true` or `false` of JSON: "yes" and 1 are neither."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class TimestampField(serializers.DateTimeField):
+    """A point in time. RFC 3339: a date, a time and an offset, read to the microsecond."""
+
+    default_error_messages = {"invalid": "Write a time as in 2026-11-21T09:00:00Z."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if isinstance(value, str) and RFC3339.fullmatch(value):
+            with suppress(ValueError, OverflowError):
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        self.fail("invalid")
+
+    def to_representation(self, value: datetime) -> str:
+        return utc_timestamp(value)
+
+
+class CountField(serializers.IntegerField):
+    """A number of ASCII digits in a query: no sign, space, point or underscore."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not re.fullmatch("[0-9]{1,9}", data):
+            self.fail("invalid")
+        return int(data)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A JSON object. A field that it does not declare is a fault, not a thing to drop."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values. Raises ValidationError with every fault, `empty_patch` for a PATCH of nothing."""
+        if self.partial and data == {}:
+            nothing = ErrorDetail(PROBLEMS["empty_patch"][1], "empty_patch")
+            raise serializers.ValidationError({"non_field_errors": [nothing]})
+        errors: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as fault:
+            errors = dict(fault.detail) if isinstance(fault.detail, dict) else {}
+        if isinstance(data, Mapping):
+            for name in data.keys() - self.fields.keys():
+                errors[name] = [ErrorDetail("This field is not known here.", "unknown_field")]
+            for name, value in self.get_fixed_values().items():
+                if name in data and not is_same(data[name], value):
+                    errors[name] = [ErrorDetail("This field cannot be changed.", "read_only_field")]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+    def get_fixed_values(self) -> dict[str, str]:
+        """Return the fields that a body may repeat and not contradict."""
+        return {}
+
+
+def is_same(given: object, value: str) -> bool:
+    return given == value or (parse_uuid(given) or "") == parse_uuid(value)
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """The parameters of a list that is read page by page."""
+
+    limit = CountField(min_value=1, max_value=1000, default=1000, help_text="Rows a page.")
+    cursor = TextField(required=False, help_text="Where the page begins: taken from Link or Next-Cursor.")
+    count = serializers.ChoiceField(
+        ["true", "false"], default="false", help_text="`true` adds X-Total-Count, for one query more."
+    )
+
+
+class StrictView(APIView):
+    """A mixin before APIView: a view that refuses what it does not know, in the query as in the body.
+
+    `query` holds the validated parameters of the request.
+    """
+
+    query: dict[str, Any]
+
+    def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
+        """Return the serializer of the parameters that this operation takes. None by default."""
+        return serializers.Serializer
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate, then read the query. Raises Problem of the faults found."""
+        super().initial(request, *args, **kwargs)
+        self.query = read_query(request, self.get_query_serializer_class())
+        if request.method in {"GET", "HEAD"} and request.META.get("CONTENT_LENGTH", "0") not in {"", "0"}:
+            StrictSerializer(data=request.data).is_valid(raise_exception=True)
+
+
+def read_query(request: Request, serializer_class: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+    """Return the validated parameters. Raises Problem naming each that is unknown, repeated or bad."""
+    given = dict(request.query_params.lists())
+    serializer = serializer_class(data={name: values[-1] for name, values in given.items()})
+    serializer.is_valid()
+    faults = [
+        parameter_fault(name, error.code, str(error))
+        for name, errors in serializer.errors.items()
+        for error in errors
+    ]
+    for name, values in given.items():
+        if name not in serializer.fields:
+            faults.append(parameter_fault(name, "unknown_parameter", "This parameter is not known here."))
+        elif len(values) > 1:
+            faults.append(parameter_fault(name, "repeated_parameter", "Give this parameter once."))
+    if faults:
+        raise Problem.of_faults(faults)
+    return serializer.validated_data

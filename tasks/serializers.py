@@ -1,0 +1,75 @@
+"""The wire format of a task."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from config.wire import FlagField, StrictSerializer, TextField, TimestampField, parse_uuid, utc_timestamp
+from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_BLANK, TITLE_MAX_LENGTH, Task
+
+
+class TaskIdField(serializers.UUIDField):
+    """A UUID of any version, in the 36 characters of RFC 9562."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the UUID."""
+        if (value := parse_uuid(data)) is None:
+            self.fail("invalid", value=data)
+        return value
+
+
+class TaskSerializer(StrictSerializer):
+    """A task as its owner sees it. `id` may be chosen on creation; the other times and names are the service's."""
+
+    id = TaskIdField(required=False)
+    user_id = serializers.CharField(read_only=True)
+    title = TextField(max_length=TITLE_MAX_LENGTH, error_messages={"blank": TITLE_BLANK})
+    description = TextField(
+        max_length=DESCRIPTION_MAX_LENGTH,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        trim_whitespace=False,
+    )
+    completed = FlagField(required=False)
+    completed_at = TimestampField(read_only=True, allow_null=True)
+    created_at = TimestampField(read_only=True)
+    updated_at = TimestampField(read_only=True)
+
+    def get_fixed_values(self) -> dict[str, str]:
+        """Return what a body must not contradict: the caller, and the id in the address."""
+        fixed = {"user_id": self.context["request"].user.public_id}
+        return {**fixed, "id": str(self.instance.id)} if isinstance(self.instance, Task) else fixed
+
+    def validate_description(self, value: str | None) -> str:
+        """Read `null` as empty."""
+        return value or ""
+
+    def create(self, validated_data: dict[str, Any]) -> Task:
+        """Create a task of the caller."""
+        return Task.create_for(self.context["request"].user, **validated_data)
+
+    def update(self, instance: Task, validated_data: dict[str, Any]) -> Task:
+        """Store what differs."""
+        validated_data.pop("id", None)
+        instance.revise(**validated_data)
+        return instance
+
+    def to_representation(self, instance: Task) -> dict[str, Any]:
+        """Write the fields out by hand: the list spends its time here."""
+        return {
+            "id": str(instance.id),
+            "user_id": self.context["request"].user.public_id,
+            "title": instance.title,
+            "description": instance.description,
+            "completed": instance.completed,
+            "completed_at": utc_timestamp(instance.completed_at) if instance.completed_at else None,
+            "created_at": utc_timestamp(instance.created_at),
+            "updated_at": utc_timestamp(instance.updated_at),
+        }
+
+
+class CompletionSerializer(StrictSerializer):
+    """What `complete` may be told. Without `completed` it toggles."""
+
+    completed = FlagField(required=False)

@@ -1,0 +1,97 @@
+"""The operations on tasks."""
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.http import Http404
+from django.utils.cache import patch_vary_headers
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from config.wire import Problem, StrictView, parse_uuid
+from tasks.filters import TaskFilter, TaskListQuery
+from tasks.models import Task, TaskQuerySet
+from tasks.permissions import IsOwner
+from tasks.serializers import CompletionSerializer, TaskSerializer
+
+
+class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
+    """The caller's tasks, at `tasks` and at `{user_id}/tasks`."""
+
+    queryset = Task.objects.all()
+    serializer_class = TaskSerializer
+    permission_classes = (IsAuthenticated, IsOwner)
+    filter_backends = (TaskFilter,)
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[^/]+"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let the caller in under their own name only. Raises Problem("user_mismatch")."""
+        super().initial(request, *args, **kwargs)
+        name = self.kwargs.get("user_id", "me")
+        if name not in {"me", request.user.public_id} and parse_uuid(name) != request.user.pk:
+            raise Problem("user_mismatch")
+
+    def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
+        """Return the parameters of the list; the other operations take none."""
+        return TaskListQuery if self.action == "list" else super().get_query_serializer_class()
+
+    def get_queryset(self) -> TaskQuerySet:
+        """Return the caller's tasks; those about to be written are locked."""
+        tasks = Task.objects.owned_by(self.request.user)
+        return tasks if self.request.method in {"GET", "HEAD"} else tasks.select_for_update()
+
+    def get_object(self) -> Task:
+        """Return the task in the address. Raises Http404 for a stranger's as for one that never was."""
+        task = self.get_queryset().filter(pk=parse_uuid(self.kwargs["id"])).order_by().first()
+        if task is None:
+            raise Http404
+        self.check_object_permissions(self.request, task)
+        return task
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create a task."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            with transaction.atomic():
+                task = serializer.save()
+        except IntegrityError:
+            fault = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id cannot be used."}
+            raise Problem("id_unavailable", errors=[fault]) from None
+        here = request.build_absolute_uri(request.path).rstrip("/")
+        return Response(serializer.data, status=201, headers={"Location": f"{here}/{task.pk}"})
+
+    @transaction.atomic
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change a task; the row is locked from the reading to the writing."""
+        return super().update(request, *args, **kwargs)
+
+    @transaction.atomic
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete a task."""
+        return super().destroy(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: Task) -> None:
+        """Delete under the owner's name; `instance.delete()` would name the id alone."""
+        Task.objects.owned_by(self.request.user).filter(pk=instance.pk).delete()
+
+    @action(detail=True, methods=["patch"])
+    @transaction.atomic
+    def complete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Complete a task or reopen it: toggle without a body, set with one."""
+        task = self.get_object()
+        serializer = CompletionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        task.revise(completed=serializer.validated_data.get("completed", not task.completed))
+        return Response(self.get_serializer(task).data)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Forbid shared caches, and let private ones ask before they answer."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "private, no-cache"
+        patch_vary_headers(response, ["Authorization"])
+        return response

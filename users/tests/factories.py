@@ -1,0 +1,20 @@
+"""Users for tests."""
+
+import factory
+
+from users.models import User
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    """A local account; it can sign in when it is given a `password`."""
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"user{n}@example.com")
+    name = factory.Faker("name")
+
+    @classmethod
+    def _create(cls, model_class, *args, **kwargs):
+        return model_class.objects.create_user(*args, **kwargs)

@@ -1,0 +1,13 @@
+"""The addresses below `auth`."""
+
+from django.urls import re_path
+
+from users import views
+
+urlpatterns = [
+    re_path(r"^auth/register/?$", views.RegisterView.as_view()),
+    re_path(r"^auth/login/?$", views.LoginView.as_view()),
+    re_path(r"^auth/refresh/?$", views.RefreshView.as_view()),
+    re_path(r"^auth/logout/?$", views.LogoutView.as_view()),
+    re_path(r"^auth/me/?$", views.MeView.as_view()),
+]
