@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -47,10 +48,10 @@ class ApiClient(APIClient):
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings():
+def django_db_modify_db_settings(tmp_path_factory):
     """Put the SQLite test database in a file: an in-memory one has no WAL, and no second process."""
     if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(settings.BASE_DIR / "var" / "test.sqlite3")
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture
@@ -84,12 +85,12 @@ def anonymous():
     return ApiClient()
 
 
-def test_database_url() -> str:
+def database_url_of_tests() -> str:
     """Return the URL of the database that the tests run on, for another process."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
-    return re.sub(r"/[^/?]*(\?|$)", rf"/{name}\1", settings.DATABASE_URL, count=0 or 1)
+    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
 
 
 def free_port() -> int:
@@ -102,7 +103,7 @@ def free_port() -> int:
 def server(django_db_setup, django_db_blocker):
     """Yield the address of a gunicorn that serves the test database. Needs `transactional_db` beside it."""
     port = free_port()
-    environment = {**os.environ, "PORT": str(port), "WEB_CONCURRENCY": "2", "DATABASE_URL": test_database_url()}
+    environment = {**os.environ, "PORT": str(port), "WEB_CONCURRENCY": "2", "DATABASE_URL": database_url_of_tests()}
     log = Path(settings.BASE_DIR / "var" / f"server-{connection.vendor}.log")
     with log.open("w") as output:
         process = subprocess.Popen(
