@@ -37,8 +37,7 @@ class ApiClient(APIClient):
     def request(self, **kwargs):
         self.statements = []
         with connection.execute_wrapper(self.watch):
-            response = super().request(**kwargs)
-        return response
+            return super().request(**kwargs)
 
     def watch(self, execute, sql, *rest):
         if not re.match(r"(BEGIN|COMMIT|SAVEPOINT|RELEASE|ROLLBACK)\b", sql):
@@ -103,7 +102,12 @@ def free_port() -> int:
 def server(django_db_setup, django_db_blocker):
     """Yield the address of a gunicorn that serves the test database. Needs `transactional_db` beside it."""
     port = free_port()
-    environment = {**os.environ, "PORT": str(port), "WEB_CONCURRENCY": "2", "DATABASE_URL": database_url_of_tests()}
+    environment = {
+        **os.environ,
+        "PORT": str(port),
+        "WEB_CONCURRENCY": "2",
+        "DATABASE_URL": database_url_of_tests(),
+    }
     log = Path(settings.BASE_DIR / "var" / f"server-{connection.vendor}.log")
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -6,6 +6,8 @@ from django.apps import AppConfig
 
 
 class ProjectConfig(AppConfig):
+    """Everything that no other app may know of."""
+
     name = "config"
     verbose_name = "Task API"
 

@@ -3,30 +3,30 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core import checks
 
 
-@register(Tags.security, deploy=True)
-def check_proxy(app_configs: Any, **_: Any) -> list[CheckMessage]:
+@checks.register(checks.Tags.security, deploy=True)
+def check_proxy(**_: Any) -> list[checks.CheckMessage]:
     """Warn when a proxy is trusted for the scheme and not counted for the address."""
     if settings.TRUST_X_FORWARDED_PROTO and not settings.NUM_PROXIES:
         return [
-            Warning(
+            checks.Warning(
                 "TRUST_X_FORWARDED_PROTO is on while NUM_PROXIES is 0.",
-                hint="Set NUM_PROXIES to how many proxies stand in front, or every client has the proxy's address.",
+                hint="Set NUM_PROXIES to the number of proxies in front, or all clients have one address.",
                 id="config.W001",
             )
         ]
     return []
 
 
-@register(Tags.security)
-def check_timeouts(app_configs: Any, **_: Any) -> list[CheckMessage]:
+@checks.register(checks.Tags.security)
+def check_timeouts(**_: Any) -> list[checks.CheckMessage]:
     """Warn when a session would outlive what ends it."""
     if settings.ACCESS_TOKEN_LIFETIME <= settings.SESSION_IDLE_TIMEOUT <= settings.SESSION_ABSOLUTE_TIMEOUT:
         return []
     return [
-        Warning(
+        checks.Warning(
             "The lifetimes contradict each other.",
             hint="Keep ACCESS_TOKEN_LIFETIME <= SESSION_IDLE_TIMEOUT <= SESSION_ABSOLUTE_TIMEOUT.",
             id="config.W002",

@@ -11,9 +11,10 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.views import set_rollback
 
-from config.wire import PROBLEMS, Problem, faults_of
+from config.wire import Problem, faults_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ CODE_OF_STATUS = {
 }
 
 
-def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpResponse:
     """Return the problem document, with the headers that its status asks for."""
     status = HTTPStatus(problem.status_code)
     document: dict[str, Any] = {
@@ -68,25 +69,26 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     if problem is None:
         return None
     set_rollback()
-    return problem_response(context["request"]._request, problem)
+    return problem_response(context["request"], problem)
 
 
 def problem_of(exc: Exception) -> Problem | None:
     """Return what clients are told of an exception, None where it is a bug."""
+    problem: Problem | None = None
     match exc:
         case Problem():
-            return exc
+            problem = exc
         case exceptions.ValidationError():
-            return Problem.of_faults(faults_of(exc.detail))
-        case Http404() | exceptions.NotFound():
-            return Problem("not_found")
+            problem = Problem.of_faults(faults_of(exc.detail))
+        case Http404():
+            problem = Problem("not_found")
         case PermissionDenied():
-            return Problem("permission_denied")
+            problem = Problem("permission_denied")
         case exceptions.APIException() if exc.status_code in CODE_OF_STATUS:
-            return Problem(CODE_OF_STATUS[exc.status_code])
+            problem = Problem(CODE_OF_STATUS[exc.status_code])
         case DatabaseError() | InterfaceError():
-            return problem_of_database(exc)
-    return None
+            problem = problem_of_database(exc)
+    return problem
 
 
 def problem_of_database(exc: Exception) -> Problem | None:
@@ -120,6 +122,7 @@ class ProblemMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, in the one shape where it is an error."""
         if refusal := self.refusal(request):
             return problem_response(request, refusal)
         response = self.get_response(request)
@@ -136,6 +139,7 @@ class ProblemMiddleware:
         return response
 
     def refusal(self, request: HttpRequest) -> Problem | None:
+        """Return why the body cannot be read, None where it can."""
         if request.headers.get("Transfer-Encoding"):
             return Problem("length_required")
         length = request.META.get("CONTENT_LENGTH") or "0"

@@ -1,11 +1,12 @@
 """Alive, and ready: what a load balancer asks."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -29,7 +30,7 @@ class HealthView(StrictView, APIView):
     permission_classes = ()
 
     @extend_schema(operation_id="health", tags=["health"], responses=Health, auth=[])
-    def get(self, request: Request) -> Response:
+    def get(self, *_: Any) -> Response:
         """Tell whether the service is alive."""
         return Response(HEALTHY)
 
@@ -43,8 +44,8 @@ class ReadyView(StrictView, APIView):
     migrated = False
 
     @extend_schema(operation_id="health_ready", tags=["health"], responses=Health, auth=[])
-    def get(self, request: Request) -> Response:
-        """Tell whether the service can do its work. Raises Problem("service_unavailable") naming what is missing."""
+    def get(self, *_: Any) -> Response:
+        """Tell whether the service can do its work; 503 names what is missing."""
         try:
             if ReadyView.migrated:
                 connection.ensure_connection()

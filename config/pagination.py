@@ -44,15 +44,16 @@ class KeysetPagination(BasePagination):
     `Link` (RFC 8288) has the neighbours, `Next-Cursor` the bare cursor of the next.
     """
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """Return the rows of the page that `view.query` asks for with `limit`, `cursor` and `count`."""
         self.request = request
         self.limit: int = view.query["limit"]
         self.order_by = [str(name) for name in queryset.query.order_by]
-        self.fields = [queryset.model._meta.get_field(name.removeprefix("-")) for name in self.order_by]
-        self.signer = self.make_signer(request, view.query)
+        get_field = queryset.model._meta.get_field  # noqa: SLF001  (public, for all its name)
+        self.fields = [get_field(name.removeprefix("-")) for name in self.order_by]
+        self.signer = self._make_signer(request, view.query)
         self.total = queryset.count() if view.query["count"] == "true" else None
-        self.relation, self.texts = self.decode(view.query.get("cursor"))
+        self.relation, self.texts = self._decode(view.query.get("cursor"))
         rows = list(self.beyond_cursor(queryset)[: self.limit + 1])
         self.page = rows[: self.limit]
         self.has_more = len(rows) > self.limit
@@ -77,16 +78,16 @@ class KeysetPagination(BasePagination):
         queryset = queryset.filter(Q(**{f"{first}__{bound}": values[0]}), row)
         return queryset.reverse() if backward else queryset
 
-    def make_signer(self, request: Request, query: dict[str, Any]) -> Signer:
+    def _make_signer(self, request: Request, query: dict[str, Any]) -> Signer:
         filters = {name: str(query[name]) for name in query.keys() - {"limit", "cursor", "count"}}
         use = json.dumps([str(request.user.pk), self.order_by, filters], sort_keys=True)
         return Signer(sep=".", salt=f"cursor:{hashlib.sha256(use.encode()).hexdigest()}")
 
-    def encode(self, relation: str, texts: list[str]) -> str:
+    def _encode(self, relation: str, texts: list[str]) -> str:
         document = json.dumps([relation, *texts], ensure_ascii=False, separators=(",", ":"))
         return self.signer.sign(base64.urlsafe_b64encode(document.encode()).decode().rstrip("="))
 
-    def decode(self, cursor: str | None) -> tuple[str, list[str]]:
+    def _decode(self, cursor: str | None) -> tuple[str, list[str]]:
         if cursor is None:
             return "after", []
         try:
@@ -97,8 +98,8 @@ class KeysetPagination(BasePagination):
         relation, *texts = json.loads(base64.urlsafe_b64decode(document + "=" * (-len(document) % 4)))
         return relation, texts
 
-    def beside(self, relation: str, row: Model) -> str:
-        return self.encode(relation, [field.value_to_string(row) for field in self.fields])
+    def _beside(self, relation: str, row: Model) -> str:
+        return self._encode(relation, [field.value_to_string(row) for field in self.fields])
 
     def neighbours(self) -> dict[str, str]:
         """Return the cursors of the pages next to this one, as far as there are such pages."""
@@ -106,12 +107,12 @@ class KeysetPagination(BasePagination):
         backward = self.relation in BACKWARD
         if self.page:
             if self.has_more or backward:
-                links["next"] = self.beside("after", self.page[-1])
+                links["next"] = self._beside("after", self.page[-1])
             if self.texts:
-                links["prev"] = self.beside("before", self.page[0])
+                links["prev"] = self._beside("before", self.page[0])
         elif self.texts:
-            way_back = self.encode(OPPOSITE[self.relation], self.texts)
-            links["prev"] = self.encode(self.relation, self.texts) if backward else way_back
+            way_back = self._encode(OPPOSITE[self.relation], self.texts)
+            links["prev"] = self._encode(self.relation, self.texts) if backward else way_back
             if backward:
                 links["next"] = way_back
         return links
@@ -123,7 +124,8 @@ class KeysetPagination(BasePagination):
         if links:
             here = self.request.build_absolute_uri(self.request.get_full_path())
             response["Link"] = ", ".join(
-                f'<{replace_query_param(here, "cursor", cursor)}>; rel="{rel}"' for rel, cursor in links.items()
+                f'<{replace_query_param(here, "cursor", cursor)}>; rel="{rel}"'
+                for rel, cursor in links.items()
             )
         if "next" in links:
             response["Next-Cursor"] = links["next"]

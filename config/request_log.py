@@ -38,6 +38,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with the request's id, and meter what that took."""
         request_id = request.META.get("HTTP_X_REQUEST_ID", "")
         if not ACCEPTABLE_REQUEST_ID.fullmatch(request_id):
             request_id = request.META["HTTP_X_REQUEST_ID"] = str(uuid.uuid4())
@@ -57,6 +58,7 @@ class RequestMeter:
         self.started = time.perf_counter()
 
     def __call__(self, execute: Callable[..., Any], *query: Any) -> Any:
+        """Count a query, and let it pass."""
         self.queries += 1
         return execute(*query)
 
@@ -82,7 +84,7 @@ def describe_request(
 def known_user_id(request: HttpRequest) -> str | None:
     """Return the id of the user that the request was found to be of, without asking the database."""
     user = getattr(request, "user", None)
-    if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # type: ignore[attr-defined]  # its only tell
+    if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # noqa: SLF001  (its only tell)
         return None
     return str(user.pk) if user and user.pk else None
 
@@ -93,10 +95,10 @@ def route_template(route: str) -> str:
     return simplify_regex(route.replace("/?$", "").replace("^", ""))
 
 
-def traceback_without_messages(fault: ExcInfo) -> str:
+def traceback_without_messages(exc_info: ExcInfo) -> str:
     """Return the frames and exception types of a failure and of what caused it."""
     lines: list[str] = []
-    cause: BaseException | None = fault[1]
+    cause: BaseException | None = exc_info[1]
     while cause is not None:
         frames = "".join(traceback.format_tb(cause.__traceback__))
         lines.insert(0, f"{frames}{type(cause).__module__}.{type(cause).__qualname__}")

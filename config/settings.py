@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -38,10 +38,12 @@ def wants(requirement: str, accepts: Callable[[Any], object]) -> Callable[[Any],
 
 
 def is_origin(value: str) -> bool:
+    """Tell whether a value is a scheme and a host, and nothing more."""
     return bool(re.fullmatch(r"https?://[^/\s?#@*]+", value)) and bool(urlsplit(value).hostname)
 
 
-secret = wants("must be at least 32 bytes long", lambda value: len(value.encode()) >= 32)
+MIN_SECRET_BYTES = 32
+secret = wants("must be at least 32 bytes long", lambda value: len(value.encode()) >= MIN_SECRET_BYTES)
 positive = wants("must be longer than 0s", lambda value: value > timedelta(0))
 not_negative = wants("must be 0 or more", lambda value: value >= type(value)(0))
 origins = wants(
@@ -62,7 +64,7 @@ DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", validate=secret)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [] if DEBUG else ..., validate=None if DEBUG else hosts)
 HOST = env.str("HOST", "127.0.0.1")
-PORT = env.int("PORT", 8000, validate=wants("must be 1 to 65535", lambda value: 0 < value < 65536))
+PORT = env.int("PORT", 8000, validate=wants("must be 1 to 65535", lambda value: value in range(1, 65536)))
 WEB_CONCURRENCY = env.int(
     "WEB_CONCURRENCY", os.cpu_count() or 1, validate=wants("must be 1 or more", lambda value: value > 0)
 )
@@ -199,8 +201,6 @@ SIMPLE_JWT = {
     "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE),
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_TIMEOUT,
-    "USER_ID_FIELD": "public_id",
-    "USER_ID_CLAIM": "sub",
     # Two machines' clocks differ, and a token from the future is refused.
     "LEEWAY": timedelta(seconds=5),
 }
@@ -216,7 +216,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 SESSION_COOKIE_NAME = "admin_session"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [], validate=origins)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], validate=origins)
 # Only behind a proxy that sets the header itself: anybody else could claim to have come by TLS.
 TRUST_X_FORWARDED_PROTO = env.bool("TRUST_X_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_X_FORWARDED_PROTO else None
@@ -240,7 +240,7 @@ CONTENT_SECURITY_POLICY = {
 }
 CORS_URLS_REGEX = r"^/(api|health)(/|$)"
 CORS_ALLOW_ALL_ORIGINS = DEBUG
-CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", [], validate=origins)
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], validate=origins)
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = [
     "authorization",
@@ -270,7 +270,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["config.wire.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "config.pagination.KeysetPagination",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.wire.AnyAccept",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.schema.TaskApiSchema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_VERSIONING_CLASS": None,
     "EXCEPTION_HANDLER": "config.errors.exception_handler",
@@ -288,13 +288,17 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["config.schema.canonical_addresses"],
-    "POSTPROCESSING_HOOKS": ["config.schema.whole_answers"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.schema.whole_answers",
+    ],
 }
 
 # --- logs --------------------------------------------------------------------
@@ -338,7 +342,8 @@ LOGGING = {
 try:
     env.seal()
 except EnvValidationError as invalid:
-    faults = [f"{name}: {' '.join(map(str, wanted))}" for name, wanted in invalid.error_messages.items()]
+    wanted = cast("dict[str, list[str]]", invalid.error_messages)
+    faults = [f"{name}: {' '.join(map(str, messages))}" for name, messages in wanted.items()]
     # `from None`: the exception behind this one may quote a value.
     raise ImproperlyConfigured("\n".join(["The environment is not usable.", *faults])) from None
 if SIMPLE_JWT["SIGNING_KEY"] == SECRET_KEY:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import orjson
+from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ErrorDetail, NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -73,16 +74,17 @@ class Problem(APIException):
         """Return the problem whose code is that of all its faults, else `validation_error`."""
         codes = {fault["code"] for fault in faults}
         code = codes.pop() if len(codes) == 1 else ""
-        detail = " ".join(map(describe, faults))
+        detail = " ".join(map(_describe, faults))
         known = PROBLEMS.get(code, (0, ""))[0] == HTTPStatus.BAD_REQUEST
         return cls(code if known else "validation_error", detail, faults)
 
 
 def parameter_fault(name: str, code: str, detail: str) -> Fault:
+    """Return a fault of the query."""
     return {"parameter": name, "code": code, "detail": detail}
 
 
-def describe(fault: Fault) -> str:
+def _describe(fault: Fault) -> str:
     place = fault.get("parameter") or fault["pointer"].removeprefix("#").removeprefix("/")
     return f"{place}: {fault['detail']}" if place else fault["detail"]
 
@@ -93,14 +95,14 @@ def faults_of(detail: Any, path: str = "#") -> list[Fault]:
         return [
             fault
             for name, inner in detail.items()
-            for fault in faults_of(inner, path if name == "non_field_errors" else f"{path}/{escape(name)}")
+            for fault in faults_of(inner, path if name == "non_field_errors" else f"{path}/{_escape(name)}")
         ]
     if isinstance(detail, list):
         return [fault for inner in detail for fault in faults_of(inner, path)]
     return [{"pointer": path, "code": detail.code, "detail": str(detail)}]
 
 
-def escape(name: object) -> str:
+def _escape(name: object) -> str:
     """Return one part of a JSON pointer, fit for a URI fragment."""
     return quote(str(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
 
@@ -122,17 +124,18 @@ class StrictJSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+    def parse(self, stream: Any, _media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return the value of a body."""
         charset = parser_context["request"].content_params.get("charset", "utf-8")
         if charset.strip('"').lower() not in {"utf-8", "utf8"}:
             raise Problem("unsupported_media_type")
         try:
             value = json.loads(
                 stream.read().decode(),
-                object_pairs_hook=unique_keys,
-                parse_constant=refuse_constant,
-                parse_int=parse_int64,
-                parse_float=parse_finite,
+                object_pairs_hook=_unique_keys,
+                parse_constant=_refuse_constant,
+                parse_int=_parse_int64,
+                parse_float=_parse_finite,
             )
         except UnicodeDecodeError:
             raise Problem("malformed_json", "The body is not valid UTF-8.") from None
@@ -140,13 +143,13 @@ class StrictJSONParser(BaseParser):
             place = f"line {fault.lineno}, column {fault.colno}"
             raise Problem("malformed_json", f"The body is not JSON: {fault.msg} at {place}.") from None
         except RecursionError:
-            refuse_nesting()
+            _refuse_nesting()
         if isinstance(value, dict | list):
-            check_nesting(value)
+            _check_nesting(value)
         return value
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         raise Problem("malformed_json", "The body names a key twice in one object.")
@@ -155,23 +158,23 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def refuse_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise Problem("malformed_json", f"The body has {name}, which JSON does not.")
 
 
-def parse_int64(digits: str) -> int:
+def _parse_int64(digits: str) -> int:
     if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= (value := int(digits)) < 2**63:
         return value
     raise Problem("malformed_json", "The body has an integer past 64 bits.")
 
 
-def parse_finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     if (value := float(digits)) in {float("inf"), float("-inf")}:
         raise Problem("malformed_json", "The body has a number past the largest double.")
     return value
 
 
-def check_nesting(value: Any) -> None:
+def _check_nesting(value: Any) -> None:
     level = [value]
     for _ in range(MAX_NESTING):
         level = [
@@ -182,10 +185,10 @@ def check_nesting(value: Any) -> None:
         ]
         if not level:
             return
-    refuse_nesting()
+    _refuse_nesting()
 
 
-def refuse_nesting() -> NoReturn:
+def _refuse_nesting() -> NoReturn:
     raise Problem("malformed_json", f"The body is nested deeper than {MAX_NESTING}.")
 
 
@@ -196,7 +199,8 @@ class JSONRenderer(BaseRenderer):
     format = "json"
     charset = None
 
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+    def render(self, data: Any, *_: Any) -> bytes:
+        """Return the bytes of a value."""
         return b"" if data is None else orjson.dumps(data)
 
 
@@ -204,6 +208,7 @@ class AnyAccept(DefaultContentNegotiation):
     """Accept chooses among several renderers, and never refuses."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the renderer to use, and its media type."""
         if len(renderers) > 1:
             try:
                 return super().select_renderer(request, renderers, format_suffix)
@@ -218,7 +223,7 @@ def utc_timestamp(value: datetime) -> str:
 
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def parse_uuid(text: object) -> uuid.UUID | None:
@@ -233,6 +238,7 @@ class TextField(serializers.CharField):
     """A string of JSON: a number is not one."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the text. Raises ValidationError("invalid") before anything is coerced."""
         if data is not serializers.empty and data is not None and not isinstance(data, str):
             self.fail("invalid")
         return super().run_validation(data)
@@ -242,6 +248,7 @@ class FlagField(serializers.BooleanField):
     """`true` or `false` of JSON: "yes" and 1 are neither."""
 
     def to_internal_value(self, data: Any) -> bool:
+        """Return the flag."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
@@ -253,12 +260,14 @@ class TimestampField(serializers.DateTimeField):
     default_error_messages = {"invalid": "Write a time as in 2026-11-21T09:00:00Z."}
 
     def to_internal_value(self, value: Any) -> datetime:
+        """Return the time in UTC."""
         if isinstance(value, str) and RFC3339.fullmatch(value):
             with suppress(ValueError, OverflowError):
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        self.fail("invalid")
+        return self.fail("invalid")
 
     def to_representation(self, value: datetime) -> str:
+        """Return the timestamp."""
         return utc_timestamp(value)
 
 
@@ -266,6 +275,7 @@ class CountField(serializers.IntegerField):
     """A number of ASCII digits in a query: no sign, space, point or underscore."""
 
     def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
         if not re.fullmatch("[0-9]{1,9}", data):
             self.fail("invalid")
         return int(data)
@@ -275,7 +285,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     """A JSON object. A field that it does not declare is a fault, not a thing to drop."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the values. Raises ValidationError with every fault, `empty_patch` for a PATCH of nothing."""
+        """Return the values. Raises ValidationError with every fault; a PATCH of nothing is one."""
         if self.partial and data == {}:
             nothing = ErrorDetail(PROBLEMS["empty_patch"][1], "empty_patch")
             raise serializers.ValidationError({"non_field_errors": [nothing]})
@@ -289,19 +299,18 @@ class StrictSerializer(serializers.Serializer[Any]):
             for name in data.keys() - self.fields.keys():
                 errors[name] = [ErrorDetail("This field is not known here.", "unknown_field")]
             for name, value in self.get_fixed_values().items():
-                if name in data and not is_same(data[name], value):
+                if name in data and not _is_same(data[name], value):
                     errors[name] = [ErrorDetail("This field cannot be changed.", "read_only_field")]
         if errors:
             raise serializers.ValidationError(errors)
         return values
-
 
     def get_fixed_values(self) -> dict[str, str]:
         """Return the fields that a body may repeat and not contradict."""
         return {}
 
 
-def is_same(given: object, value: str) -> bool:
+def _is_same(given: object, value: str) -> bool:
     return given == value or (parse_uuid(given) or "") == parse_uuid(value)
 
 
@@ -309,19 +318,21 @@ class PageQuery(serializers.Serializer[Any]):
     """The parameters of a list that is read page by page."""
 
     limit = CountField(min_value=1, max_value=1000, default=1000, help_text="Rows a page.")
-    cursor = TextField(required=False, help_text="Where the page begins: taken from Link or Next-Cursor.")
+    cursor = TextField(required=False, help_text="Where a page begins, from Link or Next-Cursor.")
     count = serializers.ChoiceField(
         ["true", "false"], default="false", help_text="`true` adds X-Total-Count, for one query more."
     )
 
 
 class StrictView(APIView):
-    """A mixin before APIView: a view that refuses what it does not know, in the query as in the body.
+    """A mixin before APIView: refuses what it does not know, in the query as in the body.
 
-    `query` holds the validated parameters of the request.
+    `query` holds the validated parameters of the request; `cache_control`
+    is what every answer says to caches.
     """
 
     query: dict[str, Any]
+    cache_control = "no-store"
 
     def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
         """Return the serializer of the parameters that this operation takes. None by default."""
@@ -333,6 +344,13 @@ class StrictView(APIView):
         self.query = read_query(request, self.get_query_serializer_class())
         if request.method in {"GET", "HEAD"} and request.META.get("CONTENT_LENGTH", "0") not in {"", "0"}:
             StrictSerializer(data=request.data).is_valid(raise_exception=True)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tell caches what they may do with the answer, errors included."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = self.cache_control
+        patch_vary_headers(response, ["Authorization"])
+        return response
 
 
 def read_query(request: Request, serializer_class: type[serializers.Serializer[Any]]) -> dict[str, Any]:
@@ -352,4 +370,5 @@ def read_query(request: Request, serializer_class: type[serializers.Serializer[A
             faults.append(parameter_fault(name, "repeated_parameter", "Give this parameter once."))
     if faults:
         raise Problem.of_faults(faults)
-    return serializer.validated_data
+    query: dict[str, Any] = serializer.validated_data
+    return query

@@ -46,7 +46,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(created_at__lt=moment)
 
     def matching(self, words: str) -> Self:
-        """Return the tasks that have every word in the title or the description, as the database folds case."""
+        """Return the tasks with every word in title or description; the database folds case."""
         found = self
         for word in words.split():
             found = found.filter(Q(title__icontains=word) | Q(description__icontains=word))

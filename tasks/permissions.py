@@ -15,7 +15,7 @@ class IsOwner(BasePermission):
     A stranger's task answers as one that never was: Http404, not 403.
     """
 
-    def has_object_permission(self, request: Request, view: Any, obj: Task) -> bool:
+    def has_object_permission(self, request: Request, _view: Any, obj: Task) -> bool:
         """Return True for the owner. Raises Http404 for anybody else."""
         if obj.owner_id != request.user.pk:
             raise Http404

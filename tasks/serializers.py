@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from config.wire import FlagField, StrictSerializer, TextField, TimestampField, parse_uuid, utc_timestamp
@@ -18,8 +19,26 @@ class TaskIdField(serializers.UUIDField):
         return value
 
 
+EXAMPLE = {
+    "id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69",
+    "user_id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10",
+    "title": "Buy milk",
+    "description": "Two litres",
+    "completed": False,
+    "completed_at": None,
+    "created_at": "2026-11-21T09:00:00.123456Z",
+    "updated_at": "2026-11-21T09:00:00.123456Z",
+}
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Task", EXAMPLE, response_only=True),
+        OpenApiExample("Change", {"title": "Buy milk", "description": "Two litres"}, request_only=True),
+    ]
+)
 class TaskSerializer(StrictSerializer):
-    """A task as its owner sees it. `id` may be chosen on creation; the other times and names are the service's."""
+    """A task as its owner sees it. Writable: `title`, `description`, `completed`; on creation also `id`."""
 
     id = TaskIdField(required=False)
     user_id = serializers.CharField(read_only=True)
@@ -69,6 +88,7 @@ class TaskSerializer(StrictSerializer):
         }
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Complete", {"completed": True})])
 class CompletionSerializer(StrictSerializer):
     """What `complete` may be told. Without `completed` it toggles."""
 

@@ -6,6 +6,8 @@ from django.apps import AppConfig
 
 
 class UsersConfig(AppConfig):
+    """Accounts, and the sessions of their tokens."""
+
     name = "users"
     verbose_name = "Users and sessions"
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models, transaction
-from django.db.models import F, Q
+from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from uuid_utils.compat import uuid7
@@ -20,7 +20,7 @@ class UserManager(BaseUserManager["User"]):
     """Makes accounts, and finds those that sign in here."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a local account. Without a password it cannot sign in. Raises IntegrityError on a taken e-mail."""
+        """Create a local account; without a password it cannot sign in. Raises IntegrityError if taken."""
         user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -40,10 +40,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # As typed; what must not be taken twice is its lower-case form.
-    email = models.EmailField(max_length=254, null=True, blank=True)
+    email = models.EmailField(max_length=254, null=True, blank=True)  # noqa: DJ001  (unique with NULLs)
     name = models.CharField(max_length=150, blank=True, default="")
-    issuer = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (unique with NULLs)
-    subject = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001
+    issuer = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (the same)
+    subject = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (the same)
     is_active = models.BooleanField("active", default=True, help_text="Turn off to lock the account at once.")
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the admin.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -125,7 +125,10 @@ class Session(models.Model):
         """Begin a session that ends SESSION_ABSOLUTE_TIMEOUT from now at the latest."""
         now = timezone.now()
         return cls.objects.create(
-            user=user, created_at=now, last_refreshed_at=now, expires_at=now + settings.SESSION_ABSOLUTE_TIMEOUT
+            user=user,
+            created_at=now,
+            last_refreshed_at=now,
+            expires_at=now + settings.SESSION_ABSOLUTE_TIMEOUT,
         )
 
     @property

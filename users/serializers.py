@@ -5,12 +5,22 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
 from config.wire import StrictSerializer, TextField, TimestampField
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User
+
+USER = {
+    "id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10",
+    "email": "ada@example.com",
+    "name": "Ada",
+    "created_at": "2026-11-21T09:00:00.123456Z",
+}
+CREDENTIALS = {"email": "ada@example.com", "password": "a long pass phrase"}
+TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi...", "expires_in": 900}
 
 
 class PasswordField(TextField):
@@ -20,6 +30,12 @@ class PasswordField(TextField):
         super().__init__(trim_whitespace=False, write_only=True, max_length=1024, **kwargs)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("User", USER, response_only=True),
+        OpenApiExample("Name", {"name": "Ada L."}, request_only=True),
+    ]
+)
 class UserSerializer(StrictSerializer):
     """The signed-in user. Only `name` can be changed."""
 
@@ -39,6 +55,7 @@ class UserSerializer(StrictSerializer):
         return instance
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Credentials", CREDENTIALS)])
 class CredentialsSerializer(StrictSerializer):
     """What signs in to a local account."""
 
@@ -46,6 +63,7 @@ class CredentialsSerializer(StrictSerializer):
     password = PasswordField()
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Account", {**CREDENTIALS, "name": "Ada"})])
 class RegistrationSerializer(StrictSerializer):
     """A new local account."""
 
@@ -63,14 +81,16 @@ class RegistrationSerializer(StrictSerializer):
         return attrs
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Refresh token", {"refresh": TOKENS["refresh"]})])
 class RefreshTokenSerializer(StrictSerializer):
     """A refresh token."""
 
     refresh = TextField(max_length=8192)
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Tokens", TOKENS)])
 class TokensSerializer(serializers.Serializer[Session]):
-    """The tokens of a session; `expires_in` is the access token's lifetime in seconds. RFC 6749, section 5.1."""
+    """The tokens of a session; `expires_in` is the access token's lifetime in seconds. RFC 6749."""
 
     access = serializers.CharField()
     refresh = serializers.CharField()
@@ -85,6 +105,7 @@ class TokensSerializer(serializers.Serializer[Session]):
         }
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Signed in", {"user": USER, **TOKENS})])
 class SignedInSerializer(TokensSerializer):
     """The user who has signed in, with the tokens of the new session."""
 

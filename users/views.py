@@ -1,6 +1,5 @@
 """Registering, signing in and out, and the account itself."""
 
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -24,17 +23,7 @@ from users.serializers import (
 )
 
 
-class AuthView(StrictView, APIView):
-    """A view whose answers nobody stores."""
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Forbid every cache to keep the answer."""
-        response = super().finalize_response(request, response, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
-
-
-class DoorView(AuthView):
+class DoorView(StrictView, APIView):
     """A view for those who have no access token yet, or no more."""
 
     authentication_classes = ()
@@ -48,6 +37,8 @@ class RegisterView(DoorView):
         operation_id="auth_register",
         request=RegistrationSerializer,
         responses={201: SignedInSerializer},
+        auth=[],
+        extensions={"x-problems": ["registration_closed", "email_taken"]},
     )
     def post(self, request: Request) -> Response:
         """Create an account and sign in to it."""
@@ -72,7 +63,13 @@ class RegisterView(DoorView):
 class LoginView(DoorView):
     """`auth/login`."""
 
-    @extend_schema(operation_id="auth_login", request=CredentialsSerializer, responses=SignedInSerializer)
+    @extend_schema(
+        operation_id="auth_login",
+        request=CredentialsSerializer,
+        responses=SignedInSerializer,
+        auth=[],
+        extensions={"x-problems": ["invalid_credentials"]},
+    )
     def post(self, request: Request) -> Response:
         """Sign in with e-mail and password.
 
@@ -80,7 +77,7 @@ class LoginView(DoorView):
         """
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        user = authenticate(request._request, **serializer.validated_data)
+        user = authenticate(request, **serializer.validated_data)
         if not isinstance(user, User):
             raise Problem("invalid_credentials")
         return Response(SignedInSerializer(Session.begin(user)).data)
@@ -89,7 +86,13 @@ class LoginView(DoorView):
 class RefreshView(DoorView):
     """`auth/refresh`."""
 
-    @extend_schema(operation_id="auth_refresh", request=RefreshTokenSerializer, responses=TokensSerializer)
+    @extend_schema(
+        operation_id="auth_refresh",
+        request=RefreshTokenSerializer,
+        responses=TokensSerializer,
+        auth=[],
+        extensions={"x-problems": ["token_invalid", "token_expired", "token_reused"]},
+    )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair of tokens.
 
@@ -120,7 +123,13 @@ class RefreshView(DoorView):
 class LogoutView(DoorView):
     """`auth/logout`."""
 
-    @extend_schema(operation_id="auth_logout", request=RefreshTokenSerializer, responses={204: None})
+    @extend_schema(
+        operation_id="auth_logout",
+        request=RefreshTokenSerializer,
+        responses={204: None},
+        auth=[],
+        extensions={"x-problems": ["token_invalid"]},
+    )
     def post(self, request: Request) -> Response:
         """End the session of a refresh token, however old the token is. To end it again is no fault."""
         token, _ = read_refresh_token(request)
@@ -128,7 +137,7 @@ class LogoutView(DoorView):
         return Response(status=204)
 
 
-class MeView(AuthView):
+class MeView(StrictView, APIView):
     """`auth/me`."""
 
     @extend_schema(operation_id="auth_me", responses=UserSerializer)
@@ -136,7 +145,12 @@ class MeView(AuthView):
         """Return the signed-in user."""
         return Response(UserSerializer(request.user).data)
 
-    @extend_schema(operation_id="auth_me_update", request=UserSerializer, responses=UserSerializer)
+    @extend_schema(
+        operation_id="auth_me_update",
+        request=UserSerializer,
+        responses=UserSerializer,
+        extensions={"x-problems": ["empty_patch", "read_only_field"]},
+    )
     def patch(self, request: Request) -> Response:
         """Change the name."""
         serializer = UserSerializer(request.user, data=request.data, partial=True)

@@ -50,7 +50,10 @@ def run_suite(name: str, database_url: str, arguments: list[str]) -> bool:
         env={**os.environ, "DATABASE_URL": database_url},
         check=False,
     ).returncode
-    print(f"=== {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"=== {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - started:.0f} s",
+        flush=True,
+    )
     return code == 0
 
 

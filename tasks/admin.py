@@ -1,0 +1,42 @@
+"""What operators see and do about tasks."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from tasks.models import Task, TaskQuerySet
+
+
+@admin.register(Task)
+class TaskAdmin(admin.ModelAdmin):
+    """Everybody's tasks. The owner is chosen once, and completion is an action."""
+
+    list_display = ("title", "owner", "completed", "completed_at", "created_at", "updated_at")
+    list_filter = ("completed", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("title", "owner__email", "owner__subject", "id")
+    raw_id_fields = ("owner",)
+    fields = ("id", "owner", "title", "description", "completed", "completed_at", "created_at", "updated_at")
+    readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at")
+    show_full_result_count = False
+    actions = ("complete",)
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+        """Fix the owner of a task that exists."""
+        return (*self.readonly_fields, "owner") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
+        """Store only what was edited, as the API does."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        edited = {name: form.cleaned_data[name] for name in form.changed_data}
+        Task.objects.get(pk=obj.pk).revise(**edited)
+
+    @admin.action(description="Complete selected tasks", permissions=["change"])
+    def complete(self, request: HttpRequest, queryset: Any) -> None:
+        """Complete those that are not yet."""
+        tasks: TaskQuerySet = queryset
+        self.message_user(request, f"Completed {tasks.complete()} tasks.")

@@ -1,0 +1,91 @@
+"""What operators see and do about accounts and sessions. No token, no hash."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from users.models import Session, SessionQuerySet, User
+
+admin.site.site_header = admin.site.site_title = "Task API"
+
+
+class UserCreationForm(AdminUserCreationForm):
+    """A new local account."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name")
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """Accounts: find, lock, reset the password, end what is signed in."""
+
+    list_display = ("email", "name", "issuer", "is_active", "is_staff", "created_at")
+    list_filter = ("is_active", "is_staff", "is_superuser", "issuer")
+    search_fields = ("email", "name", "subject", "id")
+    ordering = ("-id",)
+    show_full_result_count = False
+    add_form = UserCreationForm
+    add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
+    fieldsets = (
+        (None, {"fields": ("id", "email", "name", "password_link")}),
+        ("Another issuer's account", {"fields": ("issuer", "subject")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Times", {"fields": ("created_at", "last_login")}),
+    )
+    readonly_fields = ("id", "password_link", "issuer", "subject", "created_at", "last_login")
+    actions = ("deactivate", "end_sessions")
+
+    @admin.display(description="password")
+    def password_link(self, _user: User) -> str:
+        """Link to the form that sets a password; the hash itself is on no page."""
+        return format_html('<a href="../password/">Set a new password</a>, which ends every session.')
+
+    @admin.action(description="Deactivate selected users", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Lock accounts at once. Nobody locks themselves out."""
+        others = queryset.exclude(pk=str(request.user.pk))
+        count = others.filter(is_active=True).update(is_active=False)
+        self.message_user(request, f"Deactivated {count} users.")
+
+    @admin.action(description="End all sessions of selected users", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """End the sessions; their access tokens die with them."""
+        count = Session.objects.filter(user__in=queryset).end()
+        self.message_user(request, f"Ended {count} sessions.")
+
+
+@admin.register(Session)
+class SessionAdmin(admin.ModelAdmin):
+    """Sign-ins: to look at and to end."""
+
+    list_display = ("id", "user", "created_at", "last_refreshed_at", "expires_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__subject", "id")
+    show_full_result_count = False
+    fields = list_display
+    actions = ("end",)
+
+    def has_add_permission(self, *_: Any) -> bool:
+        """Refuse: a session begins by signing in."""
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        """Refuse: a session is ended, never edited."""
+        return False
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        """Let those end sessions who may delete them."""
+        return self.has_delete_permission(request)
+
+    @admin.action(description="End selected sessions", permissions=["end"])
+    def end(self, request: HttpRequest, queryset: SessionQuerySet) -> None:
+        """End the sessions; their access tokens die with them."""
+        self.message_user(request, f"Ended {queryset.end()} sessions.")
