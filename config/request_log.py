@@ -23,7 +23,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject, empty
 from django_structlog import signals
-from structlog.typing import ExcInfo, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -106,6 +106,13 @@ def traceback_without_messages(exc_info: ExcInfo) -> str:
     return "\n".join(lines)
 
 
+def drop_streaming(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Keep to one line a request: a static file's would otherwise be three."""
+    if str(event.get("event")).startswith("streaming_"):
+        raise structlog.DropEvent
+    return event
+
+
 FIELDS: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -130,6 +137,7 @@ def make_formatter(*, readable: bool) -> logging.Formatter:
 structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
+        drop_streaming,
         *FIELDS,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],

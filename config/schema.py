@@ -71,6 +71,11 @@ class TaskApiSchema(AutoSchema):
 
     view: Any
 
+    def get_summary(self) -> str | None:
+        """Return the first sentence of the operation's docstring, where it has one of its own."""
+        method = getattr(self.view, getattr(self.view, "action", self.method.lower()))
+        return (method.__doc__ or "").partition("\n")[0].rstrip(".") or None
+
     def get_operation_id(self) -> str:
         """Return the operation's id, which becomes a method's name in generated clients."""
         return f"{self.view.basename}_{self.view.action}"
@@ -105,7 +110,8 @@ def whole_answers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             for status in sorted({PROBLEMS[code][0] for code in codes}):
                 those = [code for code in codes if PROBLEMS[code][0] == status]
                 operation["responses"][str(status)] = problem_answer(HTTPStatus(status), those)
-            for answer in operation["responses"].values():
+            for status, answer in operation["responses"].items():
+                answer["description"] = answer.get("description") or HTTPStatus(int(status)).phrase
                 refer_to_header(answer, "X-Request-ID")
     return result
 

@@ -188,6 +188,8 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# The password of the account that `quickstart` makes in an empty embedded database.
+DEMO_PASSWORD = env.str("DEMO_PASSWORD", "")
 ALLOW_REGISTRATION = env.bool("ALLOW_REGISTRATION", True)
 ACCESS_TOKEN_LIFETIME = env.timedelta("ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), validate=positive)
 SESSION_IDLE_TIMEOUT = env.timedelta("SESSION_IDLE_TIMEOUT", timedelta(days=30), validate=positive)
@@ -242,34 +244,20 @@ CORS_URLS_REGEX = r"^/(api|health)(/|$)"
 CORS_ALLOW_ALL_ORIGINS = DEBUG
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], validate=origins)
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-CORS_ALLOW_HEADERS = [
-    "authorization",
-    "content-type",
-    "if-match",
-    "if-none-match",
-    "idempotency-key",
-    "x-request-id",
-]
-CORS_EXPOSE_HEADERS = [
-    "Link",
-    "Next-Cursor",
-    "ETag",
-    "X-Total-Count",
-    "X-Request-ID",
-    "Location",
-    "Retry-After",
-    "Idempotent-Replayed",
-]
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "x-request-id"]
+CORS_ALLOW_HEADERS += ["if-match", "if-none-match"]
+CORS_EXPOSE_HEADERS = ["Link", "Next-Cursor", "X-Total-Count", "Location", "ETag", "Idempotent-Replayed"]
+CORS_EXPOSE_HEADERS += ["X-Request-ID", "Retry-After"]
 
 # --- the API -----------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["users.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["config.wire.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["config.wire.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["config.media_types.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["config.media_types.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "config.pagination.KeysetPagination",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.wire.AnyAccept",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.media_types.AnyAccept",
     "DEFAULT_SCHEMA_CLASS": "config.schema.TaskApiSchema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_VERSIONING_CLASS": None,
@@ -294,6 +282,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "PREPROCESSING_HOOKS": ["config.schema.canonical_addresses"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -1,22 +1,17 @@
-"""What the apps share on the wire: problems and their codes, strict JSON in, strict fields."""
+"""What the apps share on the wire: problems and their codes, strict fields, bodies and queries."""
 
-import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import orjson
 from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ErrorDetail, NotAcceptable
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
+from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.request import Request
 
 if TYPE_CHECKING:
@@ -105,116 +100,6 @@ def faults_of(detail: Any, path: str = "#") -> list[Fault]:
 def _escape(name: object) -> str:
     """Return one part of a JSON pointer, fit for a URI fragment."""
     return quote(str(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
-
-
-# --- JSON in and out ---------------------------------------------------------
-
-MAX_NESTING = 32
-MAX_INTEGER_DIGITS = 20
-SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class StrictJSONParser(BaseParser):
-    """RFC 8259 in UTF-8 without what parsers disagree on.
-
-    Raises Problem("malformed_json") for duplicate keys, NaN and Infinity, integers past
-    64 bits, nesting past 32 and invalid UTF-8; Problem("unsupported_media_type") for
-    another charset.
-    """
-
-    media_type = "application/json"
-
-    def parse(self, stream: Any, _media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the value of a body."""
-        charset = parser_context["request"].content_params.get("charset", "utf-8")
-        if charset.strip('"').lower() not in {"utf-8", "utf8"}:
-            raise Problem("unsupported_media_type")
-        try:
-            value = json.loads(
-                stream.read().decode(),
-                object_pairs_hook=_unique_keys,
-                parse_constant=_refuse_constant,
-                parse_int=_parse_int64,
-                parse_float=_parse_finite,
-            )
-        except UnicodeDecodeError:
-            raise Problem("malformed_json", "The body is not valid UTF-8.") from None
-        except json.JSONDecodeError as fault:
-            place = f"line {fault.lineno}, column {fault.colno}"
-            raise Problem("malformed_json", f"The body is not JSON: {fault.msg} at {place}.") from None
-        except RecursionError:
-            _refuse_nesting()
-        if isinstance(value, dict | list):
-            _check_nesting(value)
-        return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise Problem("malformed_json", "The body names a key twice in one object.")
-    if any(map(SURROGATE.search, result)):
-        raise Problem("malformed_json", "The body has a key with a lone surrogate.")
-    return result
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise Problem("malformed_json", f"The body has {name}, which JSON does not.")
-
-
-def _parse_int64(digits: str) -> int:
-    if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= (value := int(digits)) < 2**63:
-        return value
-    raise Problem("malformed_json", "The body has an integer past 64 bits.")
-
-
-def _parse_finite(digits: str) -> float:
-    if (value := float(digits)) in {float("inf"), float("-inf")}:
-        raise Problem("malformed_json", "The body has a number past the largest double.")
-    return value
-
-
-def _check_nesting(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [
-            inner
-            for container in level
-            for inner in (container.values() if isinstance(container, dict) else container)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    _refuse_nesting()
-
-
-def _refuse_nesting() -> NoReturn:
-    raise Problem("malformed_json", f"The body is nested deeper than {MAX_NESTING}.")
-
-
-class JSONRenderer(BaseRenderer):
-    """JSON by orjson: times as RFC 3339, always with microseconds and `Z`."""
-
-    media_type = "application/json"
-    format = "json"
-    charset = None
-
-    def render(self, data: Any, *_: Any) -> bytes:
-        """Return the bytes of a value."""
-        return b"" if data is None else orjson.dumps(data)
-
-
-class AnyAccept(DefaultContentNegotiation):
-    """Accept chooses among several renderers, and never refuses."""
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        """Return the renderer to use, and its media type."""
-        if len(renderers) > 1:
-            try:
-                return super().select_renderer(request, renderers, format_suffix)
-            except NotAcceptable:
-                pass
-        return renderers[0], renderers[0].media_type
 
 
 def utc_timestamp(value: datetime) -> str:
@@ -333,6 +218,8 @@ class StrictView(APIView):
 
     query: dict[str, Any]
     cache_control = "no-store"
+    # OPTIONS is the preflight's, and answered before a view is asked.
+    http_method_names = ("get", "head", "post", "put", "patch", "delete")
 
     def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
         """Return the serializer of the parameters that this operation takes. None by default."""

@@ -13,7 +13,7 @@ from tasks.models import Task, TaskQuerySet
 class TaskAdmin(admin.ModelAdmin):
     """Everybody's tasks. The owner is chosen once, and completion is an action."""
 
-    list_display = ("title", "owner", "completed", "completed_at", "created_at", "updated_at")
+    list_display = ("title", "owner", "completed", "created_at", "updated_at")
     list_filter = ("completed", "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "owner__email", "owner__subject", "id")

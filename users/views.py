@@ -131,7 +131,10 @@ class LogoutView(DoorView):
         extensions={"x-problems": ["token_invalid"]},
     )
     def post(self, request: Request) -> Response:
-        """End the session of a refresh token, however old the token is. To end it again is no fault."""
+        """End the session of a refresh token.
+
+        However old the token is; to end it again is no fault.
+        """
         token, _ = read_refresh_token(request)
         Session.objects.filter(id=token["sid"]).end()
         return Response(status=204)
