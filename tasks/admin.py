@@ -30,6 +30,7 @@ class TaskAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Store only what was edited, as the API does."""
         if not change:
+            obj.updated_at = obj.created_at
             super().save_model(request, obj, form, change)
             return
         edited = {name: form.cleaned_data[name] for name in form.changed_data}

@@ -4,22 +4,44 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from users.models import Session, SessionQuerySet, User
+from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
 
 admin.site.site_header = admin.site.site_title = "Task API"
 
 
-class UserCreationForm(AdminUserCreationForm):
+class LocalEmailMixin:
+    """States the rules of a local account's e-mail: the database's depend on a field that no form has."""
+
+    instance: User
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str | None:
+        """Return the e-mail. Raises ValidationError where it is missing or taken."""
+        email: str | None = self.cleaned_data["email"]
+        if self.instance.issuer is None:
+            if not email:
+                raise ValidationError(EMAIL_MISSING)
+            if User.objects.exclude(pk=self.instance.pk).local_with_email(email).exists():
+                raise ValidationError(EMAIL_TAKEN)
+        return email
+
+
+class UserCreationForm(LocalEmailMixin, AdminUserCreationForm):
     """A new local account."""
 
     class Meta:
         model = User
         fields = ("email", "name")
+
+
+class UserForm(LocalEmailMixin, UserChangeForm):
+    """An account that exists."""
 
 
 @admin.register(User)
@@ -31,6 +53,7 @@ class UserAdmin(DjangoUserAdmin):
     search_fields = ("email", "name", "subject", "id")
     ordering = ("-id",)
     show_full_result_count = False
+    form = UserForm
     add_form = UserCreationForm
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
     fieldsets = (
@@ -45,7 +68,7 @@ class UserAdmin(DjangoUserAdmin):
     @admin.display(description="password")
     def password_link(self, _user: User) -> str:
         """Link to the form that sets a password; the hash itself is on no page."""
-        return format_html('<a href="../password/">Set a new password</a>, which ends every session.')
+        return format_html('<a href="{}">Set a new password</a>, which ends every session.', "../password/")
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

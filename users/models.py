@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -13,15 +13,24 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+EMAIL_MISSING = "A local account needs an e-mail; one of another issuer a subject."
 EMAIL_TAKEN = "An account with this e-mail exists."
 
 
-class UserManager(BaseUserManager["User"]):
+class UserQuerySet(models.QuerySet["User"]):
+    """The vocabulary of accounts."""
+
+    def local_with_email(self, email: str | None) -> Self:
+        """Return the local account of an e-mail, compared without case as the database folds it."""
+        return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(models.Value(email)), issuer=None)
+
+
+class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # made at run time
     """Makes accounts, and finds those that sign in here."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Create a local account; without a password it cannot sign in. Raises IntegrityError if taken."""
-        user = self.model(email=email, **fields)
+        user: User = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -31,8 +40,9 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, email: str | None) -> "User":
-        """Return the local account of an e-mail, compared without case. Raises User.DoesNotExist."""
-        return self.alias(lower_email=Lower("email")).get(lower_email=Lower(models.Value(email)), issuer=None)
+        """Return the local account that signs in with an e-mail. Raises User.DoesNotExist."""
+        user: User = self.local_with_email(email).get()
+        return user
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -67,7 +77,7 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=Q(issuer__isnull=True, subject__isnull=True, email__isnull=False)
                 | Q(issuer__isnull=False, subject__isnull=False),
                 name="user_local_or_external",
-                violation_error_message="A local account needs an e-mail; one of another issuer a subject.",
+                violation_error_message=EMAIL_MISSING,
             ),
         )
 

@@ -1,0 +1,78 @@
+"""The README, the CHANGELOG, `.env.example` and the code say the same."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from django.conf import settings
+from django.core.management import get_commands
+
+from config.wire import PROBLEMS
+
+ROOT = settings.BASE_DIR
+README = (ROOT / "README.md").read_text()
+
+
+def table(heading):
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"(?m)^\| (.+) \|$", section)
+    return [row.split(" | ") for row in rows[1:]]
+
+
+def settings_read():
+    source = (ROOT / "config" / "settings.py").read_text()
+    names = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source) + re.findall(r'environ\.get\("([A-Z_]+)"', source)
+    return set(names)
+
+
+def test_the_readme_has_every_setting():
+    assert {row[0].strip("`") for row in table("Settings")} == settings_read()
+
+
+def test_the_example_has_every_setting():
+    example = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"(?m)^(?:# )?([A-Z_]+)=", example)) == settings_read()
+
+
+def test_the_readme_has_every_code():
+    rows = [[code, str(status), meaning] for code, (status, meaning) in PROBLEMS.items()]
+    assert [[row[0].strip("`"), *row[1:]] for row in table("Errors")] == rows
+
+
+def test_the_readme_has_every_make_target():
+    targets = set(re.findall(r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"(?m)^\| `make ([a-z]+)`", README)) == targets
+
+
+def test_the_readme_names_every_command():
+    ours = {name for name, app in get_commands().items() if app in {"config", "users", "tasks"}}
+    assert ours
+    for name in ours:
+        assert re.search(rf"manage\.py {name}\b", README), name
+
+
+def test_the_changelog_knows_this_version():
+    assert f"\n## {settings.VERSION}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_requirement_is_pinned_and_says_why():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            assert re.fullmatch(r"|#.*|-r .*|[a-z0-9_-]+(\[\w+\])?==\S+( +# .+)?", line), line
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        assert not line or "#" in line, line
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_tour_runs(server):
+    """Against the running server, as a reader would paste it, stopping at the first failure."""
+    tour = README.split("```bash\n")[1].split("```")[0].replace("http://127.0.0.1:8000", server)
+    bash = shutil.which("bash")
+    done = subprocess.run(
+        [bash, "-euo", "pipefail", "-c", tour], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"description":"Two litres"' in done.stdout
+    assert "X-Total-Count: 1" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")

@@ -1,0 +1,93 @@
+"""The OpenAPI document, and the pages that show it."""
+
+import json
+import re
+from contextlib import closing
+
+import pytest
+import yaml
+from django.conf import settings
+
+from config.wire import PROBLEMS
+
+GOLDEN = settings.BASE_DIR / "config" / "openapi.yaml"
+DOCUMENT = yaml.safe_load(GOLDEN.read_text())
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def test_the_document_is_the_golden_one(client):
+    answer = client.get("/api/schema", headers={"accept": "application/json"})
+    assert answer.headers["Content-Type"] == "application/json"
+    assert json.loads(answer.content) == DOCUMENT
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/vnd.oai.openapi", "text/html", "nonsense"])
+def test_yaml_is_what_is_served_unless_json_is_asked_for(client, accept):
+    answer = client.get("/api/schema/", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert yaml.safe_load(answer.content) == DOCUMENT
+
+
+def test_operations_have_names_for_methods():
+    names = sorted(operation["operationId"] for operation in OPERATIONS.values())
+    tasks = ["complete", "create", "destroy", "list", "partial_update", "retrieve", "update"]
+    assert names == sorted(
+        [f"{form}_{name}" for form in ("tasks", "user_tasks") for name in tasks]
+        + ["auth_login", "auth_logout", "auth_me", "auth_me_update", "auth_refresh", "auth_register"]
+        + ["health", "health_ready"]
+    )
+
+
+def test_addresses_are_canonical():
+    assert all(path.startswith(("/api/v1/", "/health")) for path in DOCUMENT["paths"])
+    assert not any(path.endswith("/") for path in DOCUMENT["paths"])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_tells_all_its_answers(name):
+    operation = OPERATIONS[name]
+    statuses = set(operation["responses"])
+    secured = "security" in operation
+    assert statuses >= {"400", "500"}
+    assert ("401" in statuses) == (secured or name.split("/")[-1] in {"login", "refresh", "logout"})
+    assert secured == ("/tasks" in name or "/me" in name)
+    assert ({"411", "413", "415"} <= statuses) == ("requestBody" in operation)
+    assert ("404" in statuses) == ("{id}" in name)
+    assert ("503" in statuses) == (not name.endswith("/health"))
+    assert operation["summary"]
+    for status, answer in operation["responses"].items():
+        assert answer["headers"]["X-Request-ID"]
+        assert answer["description"]
+        if status >= "400":
+            body = answer["content"]["application/problem+json"]
+            assert body["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert body["example"]["status"] == int(status)
+        elif status != "204":
+            assert answer["content"]["application/json"]["schema"]
+            assert answer["content"]["application/json"].get("examples") or "/health" in name
+
+
+def test_every_code_is_listed():
+    assert DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == list(PROBLEMS)
+
+
+@pytest.mark.parametrize("page", ["/api/docs", "/api/docs/", "/api/redoc"])
+def test_the_pages_fetch_nothing_from_elsewhere(client, page):
+    answer = client.get(page)
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    for address in re.findall(r'(?:src|href|spec-url)="([^"]+)"', text):
+        assert address.startswith("/")
+        with closing(client.get(address)) as found:
+            assert found.status_code == 200
+    assert "<script>" not in text
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"].split("; ")
+
+
+def test_the_root_sends_a_browser_to_the_docs(client):
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/api/docs")

@@ -1,0 +1,80 @@
+"""The operators' pages of tasks."""
+
+import pytest
+from django.urls import reverse
+
+from tasks.models import Task
+from tasks.tests.factories import TaskFactory
+from users.models import User
+
+LIST = "/admin/tasks/task/"
+
+
+@pytest.fixture
+def as_operator(client, db):
+    client.force_login(User.objects.create_superuser("operator@example.com", "an operator's password"))
+    return client
+
+
+def test_the_list_costs_the_same_for_many(as_operator, django_assert_max_num_queries):
+    def cost():
+        with django_assert_max_num_queries(10) as captured:
+            assert as_operator.get(LIST).status_code == 200
+        return len(captured)
+
+    TaskFactory()
+    few = cost()
+    TaskFactory.create_batch(20)
+    assert cost() == few
+
+
+def test_tasks_can_be_searched_and_filtered(as_operator):
+    task = TaskFactory(title="Buy milk", completed=True)
+    TaskFactory(title="Call home")
+    for query in ({"q": "milk"}, {"q": task.owner.email}, {"completed__exact": "1"}, {"q": str(task.id)}):
+        text = as_operator.get(LIST, query).content.decode()
+        assert "Buy milk" in text
+        assert "Call home" not in text
+
+
+def test_selected_tasks_are_completed_once(as_operator):
+    pending, done = TaskFactory(), TaskFactory(completed=True)
+    rows = [str(pending.pk), str(done.pk)]
+    answer = as_operator.post(LIST, {"action": "complete", "_selected_action": rows}, follow=True)
+    assert "Completed 1 tasks." in answer.content.decode()
+    pending.refresh_from_db()
+    assert pending.completed
+    assert pending.completed_at == pending.updated_at
+    completed_at = done.completed_at
+    done.refresh_from_db()
+    assert done.completed_at == completed_at
+
+
+def test_an_edit_stores_what_was_edited(as_operator):
+    task = TaskFactory(title="Old", description="Kept")
+    page = reverse("admin:tasks_task_change", args=[task.pk])
+    answer = as_operator.post(page, {"title": "New", "description": "Kept"})
+    assert answer.status_code == 302
+    stored = Task.objects.get(pk=task.pk)
+    assert (stored.title, stored.description, stored.owner) == ("New", "Kept", task.owner)
+    assert stored.updated_at > task.updated_at
+
+
+def test_an_edit_of_nothing_moves_nothing(as_operator):
+    task = TaskFactory(title="Same")
+    as_operator.post(reverse("admin:tasks_task_change", args=[task.pk]), {"title": "Same"})
+    assert Task.objects.get(pk=task.pk).updated_at == task.updated_at
+
+
+def test_a_blank_title_is_told_on_the_form(as_operator):
+    task = TaskFactory()
+    answer = as_operator.post(reverse("admin:tasks_task_change", args=[task.pk]), {"title": "  "})
+    assert answer.status_code == 200
+    assert "This field is required." in answer.content.decode()
+
+
+def test_an_operator_adds_a_task_for_somebody(as_operator, alice):
+    as_operator.post(LIST + "add/", {"owner": str(alice.pk), "title": "From the office"})
+    task = Task.objects.get()
+    assert (task.owner, task.title, task.completed) == (alice, "From the office", False)
+    assert task.created_at == task.updated_at
