@@ -135,7 +135,13 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED_DATABASE_URL = f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}"
-DATABASE_URL = env.str("DATABASE_URL", EMBEDDED_DATABASE_URL)
+DATABASE_URL = env.str(
+    "DATABASE_URL",
+    EMBEDDED_DATABASE_URL,
+    validate=wants(
+        "must begin with postgresql:// or sqlite:///", re.compile("postgres(ql)?://|sqlite:///").match
+    ),
+)
 DATABASE_POOLER = env.str(
     "DATABASE_POOLER",
     "transaction" if "-pooler." in DATABASE_URL else "none",

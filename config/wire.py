@@ -229,7 +229,10 @@ class StrictView(APIView):
         """Authenticate, then read the query. Raises Problem of the faults found."""
         super().initial(request, *args, **kwargs)
         self.query = read_query(request, self.get_query_serializer_class())
-        if request.method in {"GET", "HEAD"} and request.META.get("CONTENT_LENGTH", "0") not in {"", "0"}:
+        if request.method in {"GET", "HEAD", "DELETE"} and request.META.get("CONTENT_LENGTH", "0") not in {
+            "",
+            "0",
+        }:
             StrictSerializer(data=request.data).is_valid(raise_exception=True)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

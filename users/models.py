@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -22,7 +22,9 @@ class UserQuerySet(models.QuerySet["User"]):
 
     def local_with_email(self, email: str | None) -> Self:
         """Return the local account of an e-mail, compared without case as the database folds it."""
-        return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(models.Value(email)), issuer=None)
+        return self.alias(lower_email=Lower("email")).filter(
+            lower_email=Lower(models.Value(email)), issuer=None
+        )
 
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # made at run time
@@ -92,9 +94,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; when the password was set anew, also end every session, whatever door it came through."""
         password_changed = self._password is not None and not self._state.adding  # type: ignore[attr-defined]  # Django's
-        super().save(*args, **kwargs)
-        if password_changed:
-            self.sessions.all().end()
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if password_changed:
+                self.sessions.all().end()
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
