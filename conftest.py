@@ -20,7 +20,7 @@ from users.models import Session
 from users.tests.factories import UserFactory
 
 TASK_STATEMENT = re.compile(r'^(SELECT|UPDATE|DELETE)\b.*"tasks_task"', re.DOTALL)
-OWNER_SCOPE = re.compile(r'"owner_id" = ')
+OWNER_SCOPE = re.compile(r'"owner_id" (= |IN \()')
 
 
 class ApiClient(APIClient):

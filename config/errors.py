@@ -49,6 +49,8 @@ def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpRe
         document["errors"] = problem.errors
     response = HttpResponse(json.dumps(document), status=status, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
+    for name, value in problem.headers.items():
+        response[name] = value
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = challenge(problem)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -43,6 +43,25 @@ def is_origin(value: str) -> bool:
 
 
 MIN_SECRET_BYTES = 32
+
+
+def is_issuer_address(value: str) -> bool:
+    """Tell whether keys may be fetched from there: over https, or from this machine, or while DEBUG is on."""
+    url = urlsplit(value)
+    near = DEBUG or url.hostname in {"localhost", "127.0.0.1", "::1"}
+    return bool(url.hostname) and not url.query and url.scheme in ({"https", "http"} if near else {"https"})
+
+
+def parse_rate(value: str) -> tuple[int, timedelta]:
+    """Return how many in how long: `5/1m` is five in a minute."""
+    count, _, period = value.partition("/")
+    length = re.fullmatch(r"([1-9]\d*)([smhd])", period)
+    if not re.fullmatch(r"[1-9]\d*", count) or not length:
+        raise ValidationError("must be a number and a period, such as 5/1m")
+    seconds = int(length[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[length[2]]
+    return int(count), timedelta(seconds=seconds)
+
+
 secret = wants("must be at least 32 bytes long", lambda value: len(value.encode()) >= MIN_SECRET_BYTES)
 positive = wants("must be longer than 0s", lambda value: value > timedelta(0))
 not_negative = wants("must be 0 or more", lambda value: value >= type(value)(0))
@@ -56,6 +75,7 @@ hosts = wants(
 )
 
 env = Env(eager=False)
+env.add_parser("rate", parse_rate)
 env.read_env(os.environ.get("ENV_FILE") or BASE_DIR / ".env", recurse=False)
 
 # --- serving -----------------------------------------------------------------
@@ -213,6 +233,32 @@ SIMPLE_JWT = {
     "LEEWAY": timedelta(seconds=5),
 }
 
+LOGIN_RATE_PER_ACCOUNT: tuple[int, timedelta] = env.rate("LOGIN_RATE_PER_ACCOUNT", "5/1m")
+LOGIN_RATE_PER_ADDRESS: tuple[int, timedelta] = env.rate("LOGIN_RATE_PER_ADDRESS", "30/1m")
+REGISTRATION_RATE: tuple[int, timedelta] = env.rate("REGISTRATION_RATE", "10/1h")
+
+# --- the external issuer: one, by its keys, by a shared secret, or by both ---
+
+BETTER_AUTH_URL = env.str(
+    "BETTER_AUTH_URL",
+    "",
+    validate=wants("must be an https:// address", lambda value: not value or is_issuer_address(value)),
+).rstrip("/")
+BETTER_AUTH_SECRET = env.str(
+    "BETTER_AUTH_SECRET",
+    "",
+    validate=wants(
+        "must be at least 32 bytes long", lambda value: not value or len(value.encode()) >= MIN_SECRET_BYTES
+    ),
+)
+BETTER_AUTH_ISSUER = env.str("BETTER_AUTH_ISSUER", BETTER_AUTH_URL)
+BETTER_AUTH_AUDIENCE = env.str("BETTER_AUTH_AUDIENCE", BETTER_AUTH_URL)
+BETTER_AUTH_LEEWAY = env.timedelta("BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=not_negative)
+# Keys the issuer's users, because its address changes when a front end moves.
+BETTER_AUTH_LABEL = env.str("BETTER_AUTH_LABEL", "better-auth")
+BETTER_AUTH_CREATE_USERS = env.bool("BETTER_AUTH_CREATE_USERS", True)
+TOMBSTONE_LIFETIME = env.timedelta("TOMBSTONE_LIFETIME", timedelta(days=365), validate=positive)
+
 # --- what browsers are told --------------------------------------------------
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
@@ -343,3 +389,7 @@ except EnvValidationError as invalid:
     raise ImproperlyConfigured("\n".join(["The environment is not usable.", *faults])) from None
 if SIMPLE_JWT["SIGNING_KEY"] == SECRET_KEY:
     raise ImproperlyConfigured("JWT_SIGNING_KEY: must not be the value of SECRET_KEY.")
+if BETTER_AUTH_SECRET in (SECRET_KEY, SIMPLE_JWT["SIGNING_KEY"]):
+    raise ImproperlyConfigured("BETTER_AUTH_SECRET: must not be the value of SECRET_KEY or JWT_SIGNING_KEY.")
+if SIMPLE_JWT["ISSUER"] == BETTER_AUTH_ISSUER:
+    raise ImproperlyConfigured("BETTER_AUTH_ISSUER: must not be the value of JWT_ISSUER.")

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -37,6 +37,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "permission_denied": (403, "You may not do this."),
     "user_mismatch": (403, "The user in the address is not the user of the token."),
     "registration_closed": (403, "New accounts cannot be registered here."),
+    "reauthentication_required": (403, "Sign in again and repeat this within five minutes."),
     "not_found": (404, "There is nothing here that you can see."),
     "method_not_allowed": (405, "This address does not take this method."),
     "conflict": (409, "This contradicts what is stored."),
@@ -45,6 +46,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "length_required": (411, "Send the body with a Content-Length."),
     "content_too_large": (413, "The body is larger than 1 MiB."),
     "unsupported_media_type": (415, "Send application/json in UTF-8."),
+    "throttled": (429, "Too many attempts: wait as long as Retry-After says."),
     "internal_error": (500, "Something went wrong here. The request id helps to find out what."),
     "service_unavailable": (503, "The service cannot answer just now: try again shortly."),
 }
@@ -58,8 +60,15 @@ class Problem(APIException):
     `errors` are the places to blame: `{"pointer" or "parameter", "code", "detail"}`.
     """
 
-    def __init__(self, code: str, detail: str = "", errors: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        errors: Iterable[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.code = code
+        self.headers = dict(headers or {})
         self.status_code, sentence = PROBLEMS[code]
         self.errors = list(errors)
         super().__init__(detail or sentence, code)
@@ -184,7 +193,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             for name in data.keys() - self.fields.keys():
                 errors[name] = [ErrorDetail("This field is not known here.", "unknown_field")]
             for name, value in self.get_fixed_values().items():
-                if name in data and not _is_same(data[name], value):
+                if name in data and not is_same_id(data[name], value):
                     errors[name] = [ErrorDetail("This field cannot be changed.", "read_only_field")]
         if errors:
             raise serializers.ValidationError(errors)
@@ -195,7 +204,8 @@ class StrictSerializer(serializers.Serializer[Any]):
         return {}
 
 
-def _is_same(given: object, value: str) -> bool:
+def is_same_id(given: object, value: str) -> bool:
+    """Tell whether a client names this value; a UUID in either case of its digits."""
     return given == value or (parse_uuid(given) or "") == parse_uuid(value)
 
 
@@ -218,6 +228,7 @@ class StrictView(APIView):
 
     query: dict[str, Any]
     cache_control = "no-store"
+    bodyless_methods: Set[str] = frozenset({"GET", "HEAD", "DELETE"})
     # OPTIONS is the preflight's, and answered before a view is asked.
     http_method_names = ("get", "head", "post", "put", "patch", "delete")
 
@@ -229,7 +240,7 @@ class StrictView(APIView):
         """Authenticate, then read the query. Raises Problem of the faults found."""
         super().initial(request, *args, **kwargs)
         self.query = read_query(request, self.get_query_serializer_class())
-        if request.method in {"GET", "HEAD", "DELETE"} and request.META.get("CONTENT_LENGTH", "0") not in {
+        if request.method in self.bodyless_methods and request.META.get("CONTENT_LENGTH", "0") not in {
             "",
             "0",
         }:

@@ -12,7 +12,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.wire import Problem, StrictView, parse_uuid
+from config.wire import Problem, StrictView, is_same_id, parse_uuid
 from tasks.filters import TaskFilter, TaskListQuery
 from tasks.models import Task, TaskQuerySet
 from tasks.permissions import IsOwner
@@ -74,7 +74,7 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
         """Let the caller in under their own name only. Raises Problem("user_mismatch")."""
         super().initial(request, *args, **kwargs)
         name = self.kwargs.get("user_id", "me")
-        if name not in {"me", self.caller.public_id} and parse_uuid(name) != self.caller.pk:
+        if name != "me" and not is_same_id(name, self.caller.public_id):
             raise Problem("user_mismatch")
 
     @property

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
@@ -10,8 +11,25 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from config.wire import Problem
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
+from users.throttles import throttle_login
 
+
+class ThrottledLoginForm(AdminAuthenticationForm):
+    """The operators' door, behind the same throttle as `auth/login`."""
+
+    def clean(self) -> dict[str, Any]:
+        """Count the attempt before the password is looked at. Raises ValidationError past the rate."""
+        if isinstance(self.request, HttpRequest):
+            try:
+                throttle_login(self.request, self.cleaned_data.get("username", ""))
+            except Problem as refusal:
+                raise ValidationError(str(refusal.detail), "throttled") from None
+        return super().clean()
+
+
+admin.site.login_form = ThrottledLoginForm
 admin.site.site_header = admin.site.site_title = "Task API"
 
 

@@ -3,13 +3,15 @@
 from typing import TypeVar
 
 import jwt
+from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from config.wire import Problem, parse_uuid
-from users.models import Session, User
+from users import issuer
+from users.models import Session, Tombstone, User
 
 TokenT = TypeVar("TokenT", bound=tokens.Token)
 
@@ -63,7 +65,7 @@ def read_token(token_class: type[TokenT], text: str) -> tuple[TokenT, bool]:
             token = token_class(text)  # type: ignore[arg-type]  # it takes the text
         except ExpiredTokenError:
             token, expired = decode_expired(token_class, text), True
-    except (TokenError, jwt.InvalidTokenError):
+    except (TokenError, jwt.PyJWTError, RecursionError):
         raise Problem("token_invalid") from None
     if not (parse_uuid(token.get("sid")) and token.get("sub") and token.get("jti")):
         raise Problem("token_invalid")
@@ -82,26 +84,72 @@ def decode_expired(token_class: type[TokenT], text: str) -> TokenT:
     return token
 
 
+def is_external(text: str) -> bool:
+    """Tell from an unverified look at `iss` whose rules a token is to be held against.
+
+    The configuration decides, never the token's algorithm: what names us as its issuer is
+    ours to verify, anything else the external issuer's, where there is one.
+    """
+    if not issuer.is_configured() or len(text) > MAX_TOKEN_LENGTH:
+        return False
+    try:
+        claims = jwt.decode(text, options={"verify_signature": False})
+    except (jwt.PyJWTError, RecursionError):
+        return False
+    return claims.get("iss") != settings.SIMPLE_JWT["ISSUER"]
+
+
+def may_be_created(token: issuer.ExternalToken) -> bool:
+    """Tell whether a subject that is seen for the first time becomes a user."""
+    return settings.BETTER_AUTH_CREATE_USERS and not Tombstone.covers(
+        settings.BETTER_AUTH_LABEL, token.subject
+    )
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access token>`, the scheme's name in any case. RFC 6750.
 
-    Costs one query: the session, joined to its user, tells whether the token was revoked,
-    whether the account is active, and who it is. Raises Problem("token_expired") where
+    Costs one query: the session, joined to its user, or for an external token the user,
+    tells whether the token was revoked, whether the account is active, and who it is. Raises Problem("token_expired") where
     the clock alone is against a token, Problem("token_invalid") for anything else.
     """
 
-    def authenticate(self, request: Request) -> tuple[User, Session] | None:
-        """Return the user and the session, None where no bearer token was sent."""
+    def authenticate(self, request: Request) -> tuple[User, Session | issuer.ExternalToken] | None:
+        """Return the user and what admits them, None where no bearer token was sent."""
         scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        token, expired = read_token(AccessToken, text.strip())
+        text = text.strip()
+        return self.external(text) if is_external(text) else self.own(text)
+
+    def own(self, text: str) -> tuple[User, Session]:
+        """Return the user of one of our own access tokens, and its session."""
+        token, expired = read_token(AccessToken, text)
         session = Session.objects.alive().select_related("user").filter(id=token["sid"]).order_by().first()
         if session is None or session.user.public_id != token["sub"]:
             raise Problem("token_invalid")
         if expired:
             raise Problem("token_expired")
         return session.user, session
+
+    def external(self, text: str) -> tuple[User, issuer.ExternalToken]:
+        """Return the user of one of the issuer's tokens, made on first sight, and the token."""
+        try:
+            token = issuer.verify(text)
+        except (TokenError, jwt.PyJWTError, RecursionError):
+            raise Problem("token_invalid") from None
+        label = settings.BETTER_AUTH_LABEL
+        user = User.objects.filter(issuer=label, subject=token.subject).order_by().first()
+        if user is None and not may_be_created(token):
+            raise Problem("token_invalid")
+        if user and not (user.is_active and user.admits(token.issued_at)):
+            raise Problem("token_invalid")
+        if token.expired:
+            raise Problem("token_expired")
+        if user is None:
+            user = User.objects.see_external(label, token.subject)
+        user.display_as(token.name, token.email)
+        return user, token
 
     def authenticate_header(self, _request: Request) -> str:
         """Return what a request without a token is told to send."""

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
 
 EMAIL_MISSING = "A local account needs an e-mail; one of another issuer a subject."
@@ -41,6 +42,17 @@ class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type:
         """Create a local account that may do everything in the admin."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def see_external(self, issuer: str, subject: str) -> "User":
+        """Return the account of an issuer's subject, making it. Two at once make one."""
+        user: User = self.model(issuer=issuer, subject=subject)
+        user.set_unusable_password()
+        try:
+            with transaction.atomic():
+                user.save()
+        except IntegrityError:
+            user = self.get(issuer=issuer, subject=subject)
+        return user
+
     def get_by_natural_key(self, email: str | None) -> "User":
         """Return the local account that signs in with an e-mail. Raises User.DoesNotExist."""
         user: User = self.local_with_email(email).get()
@@ -59,8 +71,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True, help_text="Turn off to lock the account at once.")
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the admin.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # External tokens issued before it are refused: they name no session that could be ended.
+    tokens_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
+
+    # The session that a new password does not end: the one it was set in.
+    kept_session_id: Any = None
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"
@@ -91,13 +108,40 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What clients know the user by: the issuer's subject, or for a local account its UUID."""
         return self.subject or str(self.id)
 
+    def admits(self, issued_at: float | None) -> bool:
+        """Tell whether an external token of that age still counts. Times are seconds since 1970."""
+        if self.tokens_not_before is None:
+            return True
+        return issued_at is not None and issued_at >= self.tokens_not_before.timestamp()
+
+    def display_as(self, name: str, email: str | None) -> None:
+        """Store what the issuer calls the user now, where it says so and it changed."""
+        shown = {"name": name or self.name, "email": email or self.email}
+        if shown != {"name": self.name, "email": self.email}:
+            self.name, self.email = shown["name"] or "", shown["email"]
+            self.save(update_fields=("name", "email"))
+
+    def end_all_sessions(self) -> None:
+        """Refuse every token that was issued so far, our own and the external issuer's."""
+        with transaction.atomic():
+            self.sessions.all().end()
+            self.tokens_not_before = timezone.now()
+            self.save(update_fields=("tokens_not_before",))
+
+    def erase(self) -> None:
+        """Delete the account and everything it owns. What stays of an external one is a tombstone."""
+        with transaction.atomic():
+            if self.issuer and self.subject:
+                Tombstone.objects.get_or_create(digest=Tombstone.digest_of(self.issuer, self.subject))
+            self.delete()
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; when the password was set anew, also end every session, whatever door it came through."""
+        """Save; a password set anew also ends every session but the one that is kept."""
         password_changed = self._password is not None and not self._state.adding  # type: ignore[attr-defined]  # Django's
         with transaction.atomic():
             super().save(*args, **kwargs)
             if password_changed:
-                self.sessions.all().end()
+                self.sessions.exclude(pk=self.kept_session_id).end()
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -165,3 +209,36 @@ class Session(models.Model):
             self.save(update_fields=("revoked_at",))
             return False
         return True
+
+
+class Throttle(models.Model):
+    """A counter of attempts in one window of time. Its only writer is throttles.py."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    count = models.PositiveIntegerField()
+    # Milliseconds since 1970: one statement compares it on every engine.
+    expires_at = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Tombstone(models.Model):
+    """Remembers that an external account was deleted, without remembering whose it was."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.digest
+
+    @staticmethod
+    def digest_of(issuer: str, subject: str) -> str:
+        """Return what stands for an account that nobody can read back."""
+        return salted_hmac("tombstone", f"{issuer}\0{subject}", algorithm="sha256").hexdigest()
+
+    @classmethod
+    def covers(cls, issuer: str, subject: str) -> bool:
+        """Tell whether the account was deleted within TOMBSTONE_LIFETIME."""
+        since = timezone.now() - settings.TOMBSTONE_LIFETIME
+        return cls.objects.filter(digest=cls.digest_of(issuer, subject), created_at__gt=since).exists()

@@ -19,6 +19,12 @@ USER = {
     "name": "Ada",
     "created_at": "2026-11-21T09:00:00.123456Z",
 }
+SESSION = {
+    "id": "0199d2a4-9a8b-7c6d-8e5f-4a3b2c1d0e9f",
+    "created_at": "2026-11-21T09:00:00.123456Z",
+    "last_refreshed_at": "2026-11-21T09:15:00.123456Z",
+    "current": True,
+}
 CREDENTIALS = {"email": "ada@example.com", "password": "a long pass phrase"}
 TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi...", "expires_in": 900}
 
@@ -72,13 +78,57 @@ class RegistrationSerializer(StrictSerializer):
     name = TextField(max_length=150, allow_blank=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a weak password, with the codes of Django's validators."""
-        user = User(email=attrs["email"], name=attrs.get("name", ""))
-        try:
-            validate_password(attrs["password"], user)
-        except ValidationError as weak:
-            raise serializers.ValidationError({"password": get_error_detail(weak)}) from None
+        """Refuse a weak password."""
+        refuse_weak("password", attrs["password"], User(email=attrs["email"], name=attrs.get("name", "")))
         return attrs
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Change", {"current_password": "a long pass phrase", "new_password": "a longer pass phrase"}
+        )
+    ]
+)
+class PasswordChangeSerializer(StrictSerializer):
+    """A new password, and the one that it replaces."""
+
+    current_password = PasswordField()
+    new_password = PasswordField(min_length=10)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a weak password."""
+        refuse_weak("new_password", attrs["new_password"], self.context["request"].user)
+        return attrs
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Confirmation", {"password": "a long pass phrase"})])
+class ConfirmationSerializer(StrictSerializer):
+    """The password of a local account. An external account sends none."""
+
+    password = PasswordField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Session", SESSION)])
+class SessionSerializer(serializers.Serializer[Session]):
+    """A sign-in that has not ended. `current` is the one that asks."""
+
+    id = serializers.UUIDField()
+    created_at = TimestampField()
+    last_refreshed_at = TimestampField()
+    current = serializers.SerializerMethodField()
+
+    def get_current(self, session: Session) -> bool:
+        """Tell whether the request's own token belongs to it."""
+        return bool(session == self.context["request"].auth)
+
+
+def refuse_weak(field: str, password: str, user: User) -> None:
+    """Raise ValidationError at a field for a weak password, with the codes of Django's validators."""
+    try:
+        validate_password(password, user)
+    except ValidationError as weak:
+        raise serializers.ValidationError({field: get_error_detail(weak)}) from None
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Refresh token", {"refresh": TOKENS["refresh"]})])

@@ -1,26 +1,39 @@
 """Registering, signing in and out, and the account itself."""
 
+import time
+from datetime import timedelta
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import IntegrityError, transaction
+from django.http import Http404
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from config.wire import Problem, StrictView
+from config.wire import Problem, StrictSerializer, StrictView, parse_uuid
 from users.authentication import RefreshToken, read_token
+from users.issuer import ExternalToken
 from users.models import EMAIL_TAKEN, Session, User
 from users.serializers import (
+    ConfirmationSerializer,
     CredentialsSerializer,
+    PasswordChangeSerializer,
     RefreshTokenSerializer,
     RegistrationSerializer,
+    SessionSerializer,
     SignedInSerializer,
     TokensSerializer,
     UserSerializer,
 )
+from users.throttles import throttle_login, throttle_registration
+
+REAUTHENTICATION_PERIOD = timedelta(minutes=5)
 
 
 class DoorView(StrictView, APIView):
@@ -38,12 +51,13 @@ class RegisterView(DoorView):
         request=RegistrationSerializer,
         responses={201: SignedInSerializer},
         auth=[],
-        extensions={"x-problems": ["registration_closed", "email_taken"]},
+        extensions={"x-problems": ["registration_closed", "email_taken", "throttled"]},
     )
     def post(self, request: Request) -> Response:
         """Create an account and sign in to it."""
         if not settings.ALLOW_REGISTRATION:
             raise Problem("registration_closed")
+        throttle_registration(request)
         serializer = RegistrationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         password = serializer.validated_data.pop("password")
@@ -68,7 +82,7 @@ class LoginView(DoorView):
         request=CredentialsSerializer,
         responses=SignedInSerializer,
         auth=[],
-        extensions={"x-problems": ["invalid_credentials"]},
+        extensions={"x-problems": ["invalid_credentials", "throttled"]},
     )
     def post(self, request: Request) -> Response:
         """Sign in with e-mail and password.
@@ -77,6 +91,7 @@ class LoginView(DoorView):
         """
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        throttle_login(request, serializer.validated_data["email"])
         user = authenticate(request, **serializer.validated_data)
         if not isinstance(user, User):
             raise Problem("invalid_credentials")
@@ -140,13 +155,30 @@ class LogoutView(DoorView):
         return Response(status=204)
 
 
-class MeView(StrictView, APIView):
+class AccountView(StrictView, APIView):
+    """A view of the signed-in user's own account."""
+
+    @property
+    def caller(self) -> User:
+        """The user of the token."""
+        return cast("User", self.request.user)
+
+    def confirm_password(self, field: str, password: str) -> None:
+        """Raise ValidationError at a field unless the password is the user's. Counts as a sign-in."""
+        throttle_login(self.request, self.caller.email or "")
+        if not self.caller.check_password(password):
+            raise ValidationError({field: [ErrorDetail("This is not the password.", "password_incorrect")]})
+
+
+class MeView(AccountView):
     """`auth/me`."""
 
+    bodyless_methods = frozenset({"GET", "HEAD"})
+
     @extend_schema(operation_id="auth_me", responses=UserSerializer)
-    def get(self, request: Request) -> Response:
+    def get(self, *_: Any) -> Response:
         """Return the signed-in user."""
-        return Response(UserSerializer(request.user).data)
+        return Response(UserSerializer(self.caller).data)
 
     @extend_schema(
         operation_id="auth_me_update",
@@ -156,11 +188,93 @@ class MeView(StrictView, APIView):
     )
     def patch(self, request: Request) -> Response:
         """Change the name."""
-        serializer = UserSerializer(request.user, data=request.data, partial=True)
+        serializer = UserSerializer(self.caller, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         if serializer.validated_data:
             serializer.save()
         return Response(serializer.data)
+
+    @extend_schema(
+        operation_id="auth_me_delete",
+        request=ConfirmationSerializer,
+        responses={204: None},
+        extensions={"x-problems": ["reauthentication_required", "throttled"]},
+    )
+    def delete(self, request: Request) -> Response:
+        """Delete the account and everything it owns.
+
+        A local account needs its password, an external one a token younger than five minutes.
+        """
+        if isinstance(request.auth, ExternalToken):
+            StrictSerializer(data=request.data).is_valid(raise_exception=True)
+            issued_at = request.auth.issued_at or 0
+            if time.time() - issued_at > REAUTHENTICATION_PERIOD.total_seconds():
+                raise Problem("reauthentication_required")
+        else:
+            serializer = ConfirmationSerializer(data=request.data)
+            serializer.is_valid(raise_exception=True)
+            self.confirm_password("password", serializer.validated_data["password"])
+        self.caller.erase()
+        return Response(status=204)
+
+
+class PasswordView(AccountView):
+    """`auth/password`."""
+
+    @extend_schema(
+        operation_id="auth_password",
+        request=PasswordChangeSerializer,
+        responses={204: None},
+        extensions={"x-problems": ["permission_denied", "throttled"]},
+    )
+    def post(self, request: Request) -> Response:
+        """Change the password. Every other session ends."""
+        if isinstance(request.auth, ExternalToken):
+            raise Problem("permission_denied", "The account's password is the issuer's to change.")
+        serializer = PasswordChangeSerializer(data=request.data, context={"request": request})
+        serializer.is_valid(raise_exception=True)
+        self.confirm_password("current_password", serializer.validated_data["current_password"])
+        user = self.caller
+        user.kept_session_id = request.auth.pk
+        user.set_password(serializer.validated_data["new_password"])
+        user.save(update_fields=("password",))
+        return Response(status=204)
+
+
+class SessionsView(AccountView):
+    """`auth/sessions`."""
+
+    @extend_schema(operation_id="auth_sessions", responses=SessionSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List the sessions that have not ended, newest first."""
+        used_since = timezone.now() - settings.SESSION_IDLE_TIMEOUT
+        sessions: Any = Session.objects.alive().filter(user=self.caller, last_refreshed_at__gt=used_since)
+        return Response(SessionSerializer(sessions, many=True, context={"request": request}).data)
+
+
+class SessionView(AccountView):
+    """`auth/sessions/{id}`."""
+
+    @extend_schema(operation_id="auth_session_end", responses={204: None})
+    def delete(self, *_: Any, **kwargs: str) -> Response:
+        """End a session. Its access tokens die at once."""
+        pk = parse_uuid(kwargs["id"])
+        sessions = Session.objects.filter(user=self.caller, pk=pk) if pk else Session.objects.none()
+        if not sessions.exists():
+            raise Http404
+        sessions.end()
+        return Response(status=204)
+
+
+class LogoutAllView(AccountView):
+    """`auth/logout-all`."""
+
+    @extend_schema(operation_id="auth_logout_all", request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """End every session, and refuse external tokens issued before."""
+        StrictSerializer(data=request.data).is_valid(raise_exception=True)
+        self.caller.end_all_sessions()
+        return Response(status=204)
 
 
 def read_refresh_token(request: Request) -> tuple[RefreshToken, bool]:

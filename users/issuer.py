@@ -1,0 +1,108 @@
+"""The external issuer: whose tokens are accepted beside our own, and what they must say."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
+
+from users.jwks import MAX_KID_LENGTH, KeySet
+
+MAX_SUBJECT_LENGTH = 255
+# The latest time that all who read JSON agree on.
+LATEST_TIME = 2**53
+# A session cookie or an e-mail link may be signed with the same secret, and says so here.
+TOKEN_TYPES = {"jwt", "at+jwt"}
+
+
+@dataclass(frozen=True)
+class ExternalToken:
+    """What a token of the issuer says, once it is verified. Times are seconds since 1970."""
+
+    subject: str
+    issued_at: float | None
+    expired: bool
+    name: str
+    email: str | None
+
+
+@cache
+def key_set(url: str) -> KeySet:
+    """Return the keys at an address, one set a process."""
+    return KeySet(url)
+
+
+def is_configured() -> bool:
+    """Tell whether there is an external issuer."""
+    return bool(settings.BETTER_AUTH_URL or settings.BETTER_AUTH_SECRET)
+
+
+def verify(text: str) -> ExternalToken:
+    """Return what a token of the external issuer says. RFC 7519, RFC 8725.
+
+    Raises TokenError or InvalidTokenError for one that cannot be used, Problem
+    ("service_unavailable") while the issuer's keys cannot be had. A time that is over is
+    told, not raised: the caller has more to check before that may be the only fault.
+    """
+    header = jwt.get_unverified_header(text)
+    if str(header.get("typ", "JWT")).lower() not in TOKEN_TYPES or "crit" in header:
+        raise TokenError
+    key, algorithm = choose_key(header.get("kid"))
+    claims = jwt.decode(
+        text,
+        key,
+        [algorithm],
+        {"verify_exp": False, "verify_aud": bool(settings.BETTER_AUTH_AUDIENCE), "require": ["exp"]},
+        issuer=settings.BETTER_AUTH_ISSUER or None,
+        audience=settings.BETTER_AUTH_AUDIENCE or None,
+        leeway=settings.BETTER_AUTH_LEEWAY,
+    )
+    for name in ("exp", "iat", "nbf"):
+        if name in claims and not is_time(claims[name]):
+            raise TokenError
+    now = timezone.now().timestamp()
+    return ExternalToken(
+        subject=read_subject(claims),
+        issued_at=claims.get("iat"),
+        expired=claims["exp"] <= now - settings.BETTER_AUTH_LEEWAY.total_seconds(),
+        name=read_display(claims.get("name"), 150) or "",
+        email=read_display(claims.get("email"), 254),
+    )
+
+
+def choose_key(kid: Any) -> tuple[Any, str]:
+    """Return the key and its one algorithm: by `kid` from the issuer's set, without one the secret."""
+    if settings.BETTER_AUTH_URL and kid is not None:
+        if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
+            raise TokenError
+        key = key_set(f"{settings.BETTER_AUTH_URL}/api/auth/jwks").key(kid)
+        return key.key, key.algorithm_name
+    if settings.BETTER_AUTH_SECRET:
+        return settings.BETTER_AUTH_SECRET, "HS256"
+    raise TokenError
+
+
+def read_subject(claims: dict[str, Any]) -> str:
+    """Return who the token is about: `sub`, else `user_id`, else `id`. Raises TokenError."""
+    subject = next((claims[name] for name in ("sub", "user_id", "id") if name in claims), None)
+    if (
+        not isinstance(subject, str)
+        or not 0 < len(subject) <= MAX_SUBJECT_LENGTH
+        or not subject.isprintable()
+    ):
+        raise TokenError
+    return subject
+
+
+def read_display(value: Any, max_length: int) -> str | None:
+    """Return a text that may be shown, None where it is not one."""
+    usable = isinstance(value, str) and 0 < len(value) <= max_length and value.isprintable()
+    return value if usable else None
+
+
+def is_time(value: Any) -> bool:
+    """Tell whether a claim is a NumericDate: a number, and not a text that looks like one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME
