@@ -48,8 +48,8 @@ MIN_SECRET_BYTES = 32
 def is_issuer_address(value: str) -> bool:
     """Tell whether keys may be fetched from there: over https, or from this machine, or while DEBUG is on."""
     url = urlsplit(value)
-    near = DEBUG or url.hostname in {"localhost", "127.0.0.1", "::1"}
-    return bool(url.hostname) and not url.query and url.scheme in ({"https", "http"} if near else {"https"})
+    schemes = {"https", "http"} if DEBUG or url.hostname in {"localhost", "127.0.0.1", "::1"} else {"https"}
+    return bool(url.hostname) and url.scheme in schemes and not re.search(r"[?#\s]|/$", value)
 
 
 def parse_rate(value: str) -> tuple[int, timedelta]:
@@ -242,8 +242,11 @@ REGISTRATION_RATE: tuple[int, timedelta] = env.rate("REGISTRATION_RATE", "10/1h"
 BETTER_AUTH_URL = env.str(
     "BETTER_AUTH_URL",
     "",
-    validate=wants("must be an https:// address", lambda value: not value or is_issuer_address(value)),
-).rstrip("/")
+    validate=wants(
+        "must be an https:// address without a slash at its end",
+        lambda value: not value or is_issuer_address(value),
+    ),
+)
 BETTER_AUTH_SECRET = env.str(
     "BETTER_AUTH_SECRET",
     "",

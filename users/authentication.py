@@ -110,8 +110,10 @@ class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access token>`, the scheme's name in any case. RFC 6750.
 
     Costs one query: the session, joined to its user, or for an external token the user,
-    tells whether the token was revoked, whether the account is active, and who it is. Raises Problem("token_expired") where
-    the clock alone is against a token, Problem("token_invalid") for anything else.
+    tells whether the token was revoked, whether the account is active, and who it is.
+
+    Raises Problem("token_expired") where the clock alone is against a token,
+    Problem("token_invalid") for anything else.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Session | issuer.ExternalToken] | None:
