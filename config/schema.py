@@ -143,7 +143,7 @@ def problem_answer(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
     }
     if status == HTTPStatus.UNAUTHORIZED:
         refer_to_header(answer, "WWW-Authenticate")
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         refer_to_header(answer, "Retry-After")
     return answer
 
