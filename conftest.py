@@ -1,18 +1,25 @@
 """What every test may ask for: people, their clients, a server that runs."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+import urllib.error
 import urllib.request
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 from rest_framework.test import APIClient
 
 from users.authentication import AccessToken
@@ -98,33 +105,68 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def server(django_db_setup, django_db_blocker):
-    """Yield the address of a gunicorn that serves the test database. Needs `transactional_db` beside it."""
+@contextmanager
+def serve(**environment: str) -> Iterator[str]:
+    """Run a gunicorn on the test database and yield its address. Needs `transactional_db` beside it."""
     port = free_port()
-    environment = {
-        **os.environ,
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "2",
-        "DATABASE_URL": database_url_of_tests(),
-    }
-    log = Path(settings.BASE_DIR / "var" / f"server-{connection.vendor}.log")
-    with log.open("w") as output:
+    given = {"WEB_CONCURRENCY": "2", "DATABASE_URL": database_url_of_tests(), **environment}
+    with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"],
             cwd=settings.BASE_DIR,
-            env=environment,
-            stdout=output,
+            env={**os.environ, "PORT": str(port), **given},
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(100):
         try:
+            await_health(f"http://127.0.0.1:{port}", process, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=35)
+
+
+def await_health(address: str, process: "subprocess.Popen[bytes]", log: IO[str]) -> None:
+    """Return when the server answers. Fails with what it logged when it does not."""
+    for _ in range(300):
+        with suppress(OSError):
             urllib.request.urlopen(f"{address}/health", timeout=1).close()
+            return
+        if process.poll() is not None:
             break
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-    yield address
-    process.terminate()
-    process.wait(timeout=35)
+        time.sleep(0.1)
+    log.seek(0)
+    pytest.fail(log.read())
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup, django_db_blocker):
+    """Yield the address of a server that every test may share. Needs `transactional_db` beside it."""
+    with serve() as address:
+        yield address
+
+
+def send(url: str, body: object) -> tuple[int, dict[str, Any]]:
+    """POST a body of JSON to a server; return the status and the body of the answer."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, json.load(refusal)
+
+
+def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Return what `act(0)` to `act(count - 1)` return when all are let go together, a thread each."""
+    barrier = threading.Barrier(count, timeout=60)
+
+    def run(number: int) -> Any:
+        barrier.wait()
+        try:
+            return act(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))

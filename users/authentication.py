@@ -16,6 +16,8 @@ from users.models import Session, Tombstone, User
 TokenT = TypeVar("TokenT", bound=tokens.Token)
 
 MAX_TOKEN_LENGTH = 8 * 1024
+# Beside their own exceptions, those of an `exp` that is signed by our key and is no time that can be.
+UNREADABLE = (TokenError, jwt.PyJWTError, RecursionError, TypeError, ValueError, OverflowError, OSError)
 
 
 class AccessToken(tokens.AccessToken):
@@ -65,7 +67,7 @@ def read_token(token_class: type[TokenT], text: str) -> tuple[TokenT, bool]:
             token = token_class(text)  # type: ignore[arg-type]  # it takes the text
         except ExpiredTokenError:
             token, expired = decode_expired(token_class, text), True
-    except (TokenError, jwt.PyJWTError, RecursionError):
+    except UNREADABLE:
         raise Problem("token_invalid") from None
     if not (parse_uuid(token.get("sid")) and token.get("sub") and token.get("jti")):
         raise Problem("token_invalid")

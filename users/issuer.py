@@ -1,5 +1,6 @@
 """The external issuer: whose tokens are accepted beside our own, and what they must say."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +17,8 @@ MAX_SUBJECT_LENGTH = 255
 LATEST_TIME = 2**53
 # A session cookie or an e-mail link may be signed with the same secret, and says so here.
 TOKEN_TYPES = {"jwt", "at+jwt"}
+# Controls and lone surrogates. Joiners and wide spaces, unprintable to Python, do occur in names.
+UNFIT_TO_SHOW = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,12 @@ def verify(text: str) -> ExternalToken:
         text,
         key,
         [algorithm],
-        {"verify_exp": False, "verify_aud": bool(settings.BETTER_AUTH_AUDIENCE), "require": ["exp"]},
+        {
+            "verify_exp": False,
+            "verify_aud": bool(settings.BETTER_AUTH_AUDIENCE),
+            "require": ["exp"],
+            "enforce_minimum_key_length": True,
+        },
         issuer=settings.BETTER_AUTH_ISSUER or None,
         audience=settings.BETTER_AUTH_AUDIENCE or None,
         leeway=settings.BETTER_AUTH_LEEWAY,
@@ -99,7 +107,7 @@ def read_subject(claims: dict[str, Any]) -> str:
 
 def read_display(value: Any, max_length: int) -> str | None:
     """Return a text that may be shown, None where it is not one."""
-    usable = isinstance(value, str) and 0 < len(value) <= max_length and value.isprintable()
+    usable = isinstance(value, str) and 0 < len(value) <= max_length and not UNFIT_TO_SHOW.search(value)
     return value if usable else None
 
 

@@ -3,8 +3,8 @@
 import json
 import threading
 import time
+from http.client import HTTPException, HTTPResponse
 from typing import Any
-from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import jwt
@@ -23,7 +23,7 @@ ATTEMPT_INTERVAL = 30.0
 REFRESH_INTERVAL = 600.0
 STALE_IF_ERROR = 24 * 3600.0
 # The one algorithm that each kind of key may verify: the token does not choose.
-ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
+ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", ""): "RS256"}
 
 
 class NoRedirects(HTTPRedirectHandler):
@@ -50,19 +50,20 @@ class KeySet:
 
     def key(self, kid: str) -> jwt.PyJWK:
         """Return a key. Raises TokenError where it is unknown, Problem where there are no keys at all."""
-        age = time.monotonic() - self.fetched_at
-        if age > STALE_IF_ERROR:
-            self.keys = {}
-        if kid not in self.keys:
+        if kid not in self.usable_keys():
             self.refresh(wait=True)
-        elif age > REFRESH_INTERVAL:
+        elif time.monotonic() - self.fetched_at > REFRESH_INTERVAL:
             self.refresh(wait=False)
-        keys = self.keys
+        keys = self.usable_keys()
         if not keys:
             raise Problem("service_unavailable", "The issuer's keys cannot be had: try again shortly.")
         if kid not in keys:
             raise TokenError
         return keys[kid]
+
+    def usable_keys(self) -> dict[str, jwt.PyJWK]:
+        """Return the keys, none once they are too old. Emptying them could undo a fetch just done."""
+        return self.keys if time.monotonic() - self.fetched_at <= STALE_IF_ERROR else {}
 
     def refresh(self, *, wait: bool) -> None:
         """Fetch the keys, unless that was tried within 30 s. The lock is never held while fetching."""
@@ -71,9 +72,10 @@ class KeySet:
                 self.attempted_at = time.monotonic()
                 self.fetching = threading.Thread(target=self.fetch, daemon=True)
                 self.fetching.start()
-            fetching = self.fetching
+            fetching, patience = self.fetching, self.attempted_at + TIMEOUT - time.monotonic()
+        # Whoever comes later waits for the rest only: forged tokens could else occupy every thread.
         if wait and fetching:
-            fetching.join(TIMEOUT)
+            fetching.join(max(patience, 0))
 
     def is_fetching(self) -> bool:
         """Tell whether an attempt is under way; one that drips on for ever is not joined by others."""
@@ -81,15 +83,30 @@ class KeySet:
 
     def fetch(self) -> None:
         """Replace the keys; on any failure keep those that are there."""
+        deadline = time.monotonic() + TIMEOUT
         try:
             request = Request(self.url, headers={"Accept": "application/json"})  # noqa: S310  (https, checked at start)
             with build_opener(NoRedirects).open(request, timeout=TIMEOUT) as answer:
-                # Cut short, a larger document is no JSON.
-                keys = parse_keys(json.loads(answer.read(MAX_BYTES)))
-        except (URLError, OSError, ValueError, RecursionError) as fault:
+                keys = parse_keys(json.loads(read_body(answer, deadline)))
+        except (OSError, HTTPException, ValueError, RecursionError) as fault:
             log.warning("issuer_keys_unavailable", fault=type(fault).__name__)
             return
         self.keys, self.fetched_at = keys, time.monotonic()
+
+
+def read_body(answer: HTTPResponse, deadline: float) -> bytes:
+    """Return the body. Raises ValueError past MAX_BYTES, TimeoutError past the deadline.
+
+    The timeout of a socket counts from one byte to the next, and lets a body drip on for ever.
+    """
+    body = b""
+    while chunk := answer.read1(MAX_BYTES):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise ValueError("larger than 64 KiB")
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return body
 
 
 def parse_keys(document: Any) -> dict[str, jwt.PyJWK]:
@@ -109,7 +126,7 @@ def parse_key(entry: Any) -> Any:
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
         return None
     kid, kind = entry.get("kid"), entry.get("kty")
-    algorithm = ALGORITHMS.get((str(kind), entry.get("crv") if kind != "RSA" else None))
+    algorithm = ALGORITHMS.get((str(kind), "" if kind == "RSA" else str(entry.get("crv"))))
     if not isinstance(kid, str) or not kid or algorithm is None or entry.get("alg", algorithm) != algorithm:
         return None
     try:

@@ -124,13 +124,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     def end_all_sessions(self) -> None:
         """Refuse every token that was issued so far, our own and the external issuer's."""
         with transaction.atomic():
-            self.sessions.all().end()
             self.tokens_not_before = timezone.now()
+            # The account before its sessions, as everywhere: the other way round two would deadlock.
             self.save(update_fields=("tokens_not_before",))
+            self.sessions.all().end()
 
     def erase(self) -> None:
         """Delete the account and everything it owns. What stays of an external one is a tombstone."""
         with transaction.atomic():
+            # A task written meanwhile would keep the account: its writer waits, and finds nobody.
+            User.objects.select_for_update().filter(pk=self.pk).first()
             if self.issuer and self.subject:
                 Tombstone.objects.get_or_create(digest=Tombstone.digest_of(self.issuer, self.subject))
             self.delete()
@@ -187,6 +190,16 @@ class Session(models.Model):
             last_refreshed_at=now,
             expires_at=now + settings.SESSION_ABSOLUTE_TIMEOUT,
         )
+
+    @classmethod
+    def begin_verified(cls, user: User) -> "Session | None":
+        """Begin a session, None where the password that was verified is the account's no more.
+
+        Verifying is slow: a sign-in with the old password must not outlive a change of it.
+        """
+        with transaction.atomic():
+            same = User.objects.select_for_update(no_key=True).filter(pk=user.pk, password=user.password)
+            return cls.begin(user) if same.first() else None
 
     @property
     def refresh_expires_at(self) -> datetime:

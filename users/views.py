@@ -93,9 +93,10 @@ class LoginView(DoorView):
         serializer.is_valid(raise_exception=True)
         throttle_login(request, serializer.validated_data["email"])
         user = authenticate(request, **serializer.validated_data)
-        if not isinstance(user, User):
+        session = Session.begin_verified(user) if isinstance(user, User) else None
+        if session is None:
             raise Problem("invalid_credentials")
-        return Response(SignedInSerializer(Session.begin(user)).data)
+        return Response(SignedInSerializer(session).data)
 
 
 class RefreshView(DoorView):
