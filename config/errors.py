@@ -14,7 +14,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import set_rollback
 
-from config.wire import Problem, faults_of
+from config.wire import Problem, faults_of, status_title
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpRe
     status = HTTPStatus(problem.status_code)
     document: dict[str, Any] = {
         "type": "about:blank",
-        "title": status.phrase,
+        "title": status_title(status),
         "status": status.value,
         "code": problem.code,
         "detail": str(problem.detail),

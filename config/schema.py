@@ -5,7 +5,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
-from config.wire import PROBLEMS
+from config.wire import PROBLEMS, status_title
 
 SECURED = ("not_authenticated", "token_expired", "token_invalid")
 WITH_BODY = (
@@ -111,7 +111,7 @@ def whole_answers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 those = [code for code in codes if PROBLEMS[code][0] == status]
                 operation["responses"][str(status)] = problem_answer(HTTPStatus(status), those)
             for status, answer in operation["responses"].items():
-                answer["description"] = answer.get("description") or HTTPStatus(int(status)).phrase
+                answer["description"] = answer.get("description") or status_title(int(status))
                 refer_to_header(answer, "X-Request-ID")
     return result
 
@@ -134,7 +134,12 @@ def usual_codes(path: str, operation: dict[str, Any]) -> list[str]:
 
 def problem_answer(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
     """Return the response object of a status that has these codes."""
-    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "code": codes[0]}
+    document = {
+        "type": "about:blank",
+        "title": status_title(status),
+        "status": status.value,
+        "code": codes[0],
+    }
     example = {**document, "detail": PROBLEMS[codes[0]][1], "request_id": REQUEST_ID}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     answer = {

@@ -100,16 +100,16 @@ MIDDLEWARE = [
     "config.request_log.RequestIdMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -144,7 +144,7 @@ DATABASE_URL = env.str(
 )
 DATABASE_POOLER = env.str(
     "DATABASE_POOLER",
-    "transaction" if "-pooler." in DATABASE_URL else "none",
+    "transaction" if "-pooler." in (DATABASE_URL or "") else "none",
     validate=wants("must be none or transaction", {"none", "transaction"}.__contains__),
 )
 DATABASE_STATEMENT_TIMEOUT = env.timedelta(

@@ -52,6 +52,11 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 Fault = dict[str, str]
 
 
+def status_title(status: int) -> str:
+    """Return the name of a status. Python had older ones than RFC 9110's until 3.13."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
 class Problem(APIException):
     """A refusal with a code of the closed list. RFC 9457.
 

@@ -63,9 +63,11 @@ def read_token(token_class: type[TokenT], text: str) -> tuple[TokenT, bool]:
             token = token_class(text)  # type: ignore[arg-type]  # it takes the text
         except ExpiredTokenError:
             token, expired = decode_expired(token_class, text), True
-    except (TokenError, jwt.InvalidTokenError):
+    # An `exp` of another type or past year 9999 has the library fail in its own ways.
+    except (TokenError, jwt.InvalidTokenError, TypeError, ValueError, OverflowError, OSError):
         raise Problem("token_invalid") from None
-    if not (parse_uuid(token.get("sid")) and token.get("sub") and token.get("jti")):
+    claims = parse_uuid(token.get("sid")), token.get("sub"), token.get("jti"), isinstance(token["exp"], int)
+    if not all(claims):
         raise Problem("token_invalid")
     return token, expired
 

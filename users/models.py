@@ -91,9 +91,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What clients know the user by: the issuer's subject, or for a local account its UUID."""
         return self.subject or str(self.id)
 
+    def set_unusable_password(self) -> None:
+        """Take the password away, which changes it too: `save` then ends every session."""
+        super().set_unusable_password()
+        self._password = ""
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; when the password was set anew, also end every session, whatever door it came through."""
-        password_changed = self._password is not None and not self._state.adding  # type: ignore[attr-defined]  # Django's
+        password_changed = self._password is not None and not self._state.adding
         with transaction.atomic():
             super().save(*args, **kwargs)
             if password_changed:

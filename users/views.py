@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from config.wire import Problem, StrictView
+from config.wire import Problem, StrictView, parse_uuid
 from users.authentication import RefreshToken, read_token
 from users.models import EMAIL_TAKEN, Session, User
 from users.serializers import (
@@ -167,4 +167,7 @@ def read_refresh_token(request: Request) -> tuple[RefreshToken, bool]:
     """Return the refresh token of the body, and whether it has expired. Raises Problem("token_invalid")."""
     serializer = RefreshTokenSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
-    return read_token(RefreshToken, serializer.validated_data["refresh"])
+    token, expired = read_token(RefreshToken, serializer.validated_data["refresh"])
+    if not parse_uuid(token["jti"]):
+        raise Problem("token_invalid")
+    return token, expired
