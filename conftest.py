@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project
 from django.db import connection
 from rest_framework.test import APIClient
 
@@ -53,6 +53,12 @@ def django_db_modify_db_settings(tmp_path_factory):
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
+@pytest.fixture(autouse=True)
+def static_files_are_not_scanned(settings):
+    """Spare every client 25 ms."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture
 def alice(db):
     return UserFactory(email="alice@example.com", name="Alice")
@@ -89,7 +95,7 @@ def database_url_of_tests() -> str:
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
-    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+    return urlsplit(project.DATABASE_URL)._replace(path=f"/{name}").geturl()
 
 
 def free_port() -> int:
@@ -108,11 +114,11 @@ def server(django_db_setup, django_db_blocker):
         "WEB_CONCURRENCY": "2",
         "DATABASE_URL": database_url_of_tests(),
     }
-    log = Path(settings.BASE_DIR / "var" / f"server-{connection.vendor}.log")
+    log = Path(project.BASE_DIR / "var" / f"server-{connection.vendor}.log")
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"],
-            cwd=settings.BASE_DIR,
+            cwd=project.BASE_DIR,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -85,7 +85,7 @@ def parameter_fault(name: str, code: str, detail: str) -> Fault:
 
 
 def _describe(fault: Fault) -> str:
-    place = fault.get("parameter") or fault["pointer"].removeprefix("#").removeprefix("/")
+    place = fault["parameter"] if "parameter" in fault else fault["pointer"][2:]
     return f"{place}: {fault['detail']}" if place else fault["detail"]
 
 
@@ -186,7 +186,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         except serializers.ValidationError as fault:
             errors = dict(fault.detail) if isinstance(fault.detail, dict) else {}
         if isinstance(data, Mapping):
-            for name in data.keys() - self.fields.keys():
+            for name in (name for name in data if name not in self.fields):
                 errors[name] = [ErrorDetail("This field is not known here.", "unknown_field")]
             for name, value in self.get_fixed_values().items():
                 if name in data and not _is_same(data[name], value):
