@@ -84,8 +84,8 @@ def problem_of(exc: Exception) -> Problem | None:
             problem = Problem("not_found")
         case PermissionDenied():
             problem = Problem("permission_denied")
-        case exceptions.APIException() if exc.status_code in CODE_OF_STATUS:
-            problem = Problem(CODE_OF_STATUS[exc.status_code])
+        case exceptions.APIException() if exc.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            problem = Problem(CODE_OF_STATUS.get(exc.status_code, "bad_request"))
         case DatabaseError() | InterfaceError():
             problem = problem_of_database(exc)
     return problem
@@ -108,6 +108,11 @@ def problem_of_database(exc: Exception) -> Problem | None:
             return None
     log.warning("database_refused", code=code, exc_info=exc)
     return Problem(code)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django's signature)
+    """Answer what the middleware outside of ProblemMiddleware refuses, such as a bad Host."""
+    return problem_response(request, Problem("bad_request"))
 
 
 class ProblemMiddleware:
