@@ -68,6 +68,12 @@ def test_refusals_before_any_view_are_guarded(anonymous, code, headers):
     assert_guarded(answer)
 
 
+def test_a_bad_host_is_refused_before_it_is_redirected_to(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    answer = Client().get("/api/v1/tasks", headers={"host": "evil.example"})
+    assert_problem(answer, "bad_request")
+
+
 def test_over_tls_browsers_are_told_to_stay_there(settings):
     settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600
     client = Client()

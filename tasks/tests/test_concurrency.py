@@ -7,6 +7,7 @@ import pytest
 from conftest import ApiClient
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
+from users.tests.factories import UserFactory
 from users.tests.forge import at_once
 
 TASKS = "/api/v1/tasks"
@@ -79,3 +80,12 @@ def test_one_id_chosen_at_the_same_moment_makes_one_task(alice, bob, client_of):
     statuses = sorted(answer.status_code for answer in each_at_once(calls))
     assert statuses == [201, 409, 409, 409]
     assert str(Task.objects.get().id) == body["id"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_for_an_account_that_is_gone_is_a_conflict():
+    client = ApiClient()
+    client.force_authenticate(UserFactory.build())
+    answer = client.post("/api/v1/tasks", {"title": "Too late"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert not Task.objects.exists()
