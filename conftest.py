@@ -18,7 +18,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project
 from django.db import connection, connections
 from rest_framework.test import APIClient
 
@@ -60,6 +60,12 @@ def django_db_modify_db_settings(tmp_path_factory):
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
+@pytest.fixture(autouse=True)
+def static_files_are_not_scanned(settings):
+    """Spare every client 25 ms."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture
 def alice(db):
     return UserFactory(email="alice@example.com", name="Alice")
@@ -96,7 +102,7 @@ def database_url_of_tests() -> str:
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
-    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+    return urlsplit(project.DATABASE_URL)._replace(path=f"/{name}").geturl()
 
 
 def free_port() -> int:
@@ -113,7 +119,7 @@ def serve(**environment: str) -> Iterator[str]:
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"],
-            cwd=settings.BASE_DIR,
+            cwd=project.BASE_DIR,
             env={**os.environ, "PORT": str(port), **given},
             stdout=log,
             stderr=subprocess.STDOUT,

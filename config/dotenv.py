@@ -9,8 +9,6 @@ import secrets
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def write_dotenv(root: Path) -> bool:
     """Write `.env`, readable by its owner alone. Return False, and touch nothing, where one exists."""
@@ -26,5 +24,5 @@ def write_dotenv(root: Path) -> bool:
 
 
 if __name__ == "__main__":
-    if write_dotenv(ROOT):
+    if write_dotenv(Path.cwd()):
         sys.stdout.write("Wrote .env with fresh random keys.\n")

@@ -7,19 +7,27 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import set_rollback
 
-from config.wire import Problem, faults_of
+from config.wire import Problem, faults_of, status_title
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 5
+IDLE_IN_TRANSACTION = "25P03"
 # The code of a status that names none of its own.
 CODE_OF_STATUS = {
     400: "bad_request",
@@ -30,6 +38,7 @@ CODE_OF_STATUS = {
     411: "length_required",
     413: "content_too_large",
     415: "unsupported_media_type",
+    429: "throttled",
     503: "service_unavailable",
 }
 
@@ -39,7 +48,7 @@ def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpRe
     status = HTTPStatus(problem.status_code)
     document: dict[str, Any] = {
         "type": "about:blank",
-        "title": status.phrase,
+        "title": status_title(status),
         "status": status.value,
         "code": problem.code,
         "detail": str(problem.detail),
@@ -53,8 +62,8 @@ def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpRe
         response[name] = value
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = challenge(problem)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        response.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return response
 
 
@@ -86,8 +95,8 @@ def problem_of(exc: Exception) -> Problem | None:
             problem = Problem("not_found")
         case PermissionDenied():
             problem = Problem("permission_denied")
-        case exceptions.APIException() if exc.status_code in CODE_OF_STATUS:
-            problem = Problem(CODE_OF_STATUS[exc.status_code])
+        case exceptions.APIException() if exc.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            problem = Problem(CODE_OF_STATUS.get(exc.status_code, "bad_request"))
         case DatabaseError() | InterfaceError():
             problem = problem_of_database(exc)
     return problem
@@ -100,6 +109,8 @@ def problem_of_database(exc: Exception) -> Problem | None:
     all) is 503, a constraint that no serializer states 409, a value that does not fit 400.
     """
     match exc:
+        case InternalError() if getattr(exc.__cause__, "sqlstate", None) == IDLE_IN_TRANSACTION:
+            code = "service_unavailable"
         case OperationalError() | InterfaceError():
             code = "service_unavailable"
         case IntegrityError():
@@ -110,6 +121,11 @@ def problem_of_database(exc: Exception) -> Problem | None:
             return None
     log.warning("database_refused", code=code, exc_info=exc)
     return Problem(code)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django's signature)
+    """Answer what the middleware outside of ProblemMiddleware refuses, such as a bad Host."""
+    return problem_response(request, Problem("bad_request"))
 
 
 class ProblemMiddleware:

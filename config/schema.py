@@ -5,7 +5,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
-from config.wire import PROBLEMS
+from config.wire import PROBLEMS, status_title
 
 SECURED = ("not_authenticated", "token_expired", "token_invalid")
 WITH_BODY = (
@@ -96,7 +96,9 @@ def whole_answers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """
     schemas = result["components"]["schemas"]
     for name, schema in schemas.items():
-        if not name.endswith("Request") and "properties" in schema:
+        if name.endswith("Request"):
+            close_request(name, schema, schemas)
+        elif "properties" in schema:
             schema["required"] = list(schema["properties"])
     # null is read as "", and never answered.
     schemas["Task"]["properties"]["description"]["type"] = "string"
@@ -104,16 +106,30 @@ def whole_answers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["components"]["headers"] = HEADERS
     for path, methods in result["paths"].items():
         for operation in methods.values():
-            for parameter in operation.get("parameters", ()):
-                parameter.update(PATH_PARAMETERS.get(parameter["name"], {}))
-            codes = [*operation.pop("x-problems", ()), *usual_codes(path, operation)]
-            for status in sorted({PROBLEMS[code][0] for code in codes}):
-                those = [code for code in codes if PROBLEMS[code][0] == status]
-                operation["responses"][str(status)] = problem_answer(HTTPStatus(status), those)
-            for status, answer in operation["responses"].items():
-                answer["description"] = answer.get("description") or HTTPStatus(int(status)).phrase
-                refer_to_header(answer, "X-Request-ID")
+            complete(path, operation)
     return result
+
+
+def complete(path: str, operation: dict[str, Any]) -> None:
+    """Give an operation its path parameters' meaning, its problems, and the headers of its answers."""
+    for parameter in operation.get("parameters", ()):
+        parameter.update(PATH_PARAMETERS.get(parameter["name"], {}))
+    codes = [*operation.pop("x-problems", ()), *usual_codes(path, operation)]
+    for status in sorted({PROBLEMS[code][0] for code in codes}):
+        those = [code for code in codes if PROBLEMS[code][0] == status]
+        operation["responses"][str(status)] = problem_answer(HTTPStatus(status), those)
+    for status, answer in operation["responses"].items():
+        answer["description"] = answer.get("description") or status_title(int(status))
+        refer_to_header(answer, "X-Request-ID")
+
+
+def close_request(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Admit what a body may repeat of the answer, and nothing else. A PATCH names a field."""
+    answered = schemas.get(name.removeprefix("Patched").removesuffix("Request"), {}).get("properties", {})
+    schema["properties"] = answered | schema["properties"]
+    schema["additionalProperties"] = False
+    if name.startswith("Patched") and answered:
+        schema["minProperties"] = 1
 
 
 def usual_codes(path: str, operation: dict[str, Any]) -> list[str]:
@@ -134,7 +150,12 @@ def usual_codes(path: str, operation: dict[str, Any]) -> list[str]:
 
 def problem_answer(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
     """Return the response object of a status that has these codes."""
-    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "code": codes[0]}
+    document = {
+        "type": "about:blank",
+        "title": status_title(status),
+        "status": status.value,
+        "code": codes[0],
+    }
     example = {**document, "detail": PROBLEMS[codes[0]][1], "request_id": REQUEST_ID}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     answer = {

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
@@ -39,17 +38,18 @@ def wants(requirement: str, accepts: Callable[[Any], object]) -> Callable[[Any],
 
 def is_origin(value: str) -> bool:
     """Tell whether a value is a scheme and a host, and nothing more."""
-    return bool(re.fullmatch(r"https?://[^/\s?#@*]+", value)) and bool(urlsplit(value).hostname)
+    return bool(re.fullmatch(r"https?://[\w.-]+(:\d+)?|https?://\[[0-9a-fA-F:.]+\](:\d+)?", value))
 
 
 MIN_SECRET_BYTES = 32
+MAX_LABEL_LENGTH = 255
 
 
 def is_issuer_address(value: str) -> bool:
     """Tell whether keys may be fetched from there: over https, or from this machine, or while DEBUG is on."""
-    url = urlsplit(value)
-    schemes = {"https", "http"} if DEBUG or url.hostname in {"localhost", "127.0.0.1", "::1"} else {"https"}
-    return bool(url.hostname) and url.scheme in schemes and not re.search(r"[?#\s]|/$", value)
+    address = re.fullmatch(r"(https?://[^/]+)(/[^?#\s]*[^/?#\s])?", value)
+    near = DEBUG or re.match(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$)", value)
+    return bool(address and is_origin(address[1]) and (near or value.startswith("https://")))
 
 
 def parse_rate(value: str) -> tuple[int, timedelta]:
@@ -63,6 +63,7 @@ def parse_rate(value: str) -> tuple[int, timedelta]:
 
 
 secret = wants("must be at least 32 bytes long", lambda value: len(value.encode()) >= MIN_SECRET_BYTES)
+not_empty = wants("must not be empty", bool)
 positive = wants("must be longer than 0s", lambda value: value > timedelta(0))
 not_negative = wants("must be 0 or more", lambda value: value >= type(value)(0))
 origins = wants(
@@ -120,16 +121,16 @@ MIDDLEWARE = [
     "config.request_log.RequestIdMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "config.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.errors.ProblemMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -150,6 +151,7 @@ STATIC_URL = "/static/"
 # Straight from the packages: there is no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- database ----------------------------------------------------------------
 
@@ -164,7 +166,7 @@ DATABASE_URL = env.str(
 )
 DATABASE_POOLER = env.str(
     "DATABASE_POOLER",
-    "transaction" if "-pooler." in DATABASE_URL else "none",
+    "transaction" if "-pooler." in (DATABASE_URL or "") else "none",
     validate=wants("must be none or transaction", {"none", "transaction"}.__contains__),
 )
 DATABASE_STATEMENT_TIMEOUT = env.timedelta(
@@ -225,8 +227,8 @@ SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     # Its own key: whoever reads a cookie-signing key must not be able to mint tokens.
     "SIGNING_KEY": env.str("JWT_SIGNING_KEY", validate=secret),
-    "ISSUER": env.str("JWT_ISSUER", SERVICE),
-    "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE),
+    "ISSUER": env.str("JWT_ISSUER", SERVICE, validate=not_empty),
+    "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE, validate=not_empty),
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_TIMEOUT,
     # Two machines' clocks differ, and a token from the future is refused.
@@ -258,14 +260,18 @@ BETTER_AUTH_ISSUER = env.str("BETTER_AUTH_ISSUER", BETTER_AUTH_URL)
 BETTER_AUTH_AUDIENCE = env.str("BETTER_AUTH_AUDIENCE", BETTER_AUTH_URL)
 BETTER_AUTH_LEEWAY = env.timedelta("BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=not_negative)
 # Keys the issuer's users, because its address changes when a front end moves.
-BETTER_AUTH_LABEL = env.str("BETTER_AUTH_LABEL", "better-auth")
+BETTER_AUTH_LABEL = env.str(
+    "BETTER_AUTH_LABEL",
+    "better-auth",
+    validate=wants("must be 1 to 255 characters long", lambda value: 0 < len(value) <= MAX_LABEL_LENGTH),
+)
 BETTER_AUTH_CREATE_USERS = env.bool("BETTER_AUTH_CREATE_USERS", True)
 TOMBSTONE_LIFETIME = env.timedelta("TOMBSTONE_LIFETIME", timedelta(days=365), validate=positive)
 
 # --- what browsers are told --------------------------------------------------
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^health"]
+SECURE_REDIRECT_EXEMPT = [r"^health(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE_SSL_REDIRECT else 0
 # Subdomains and the preload list are the domain owner's to promise, not one application's.
 SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]

@@ -13,6 +13,7 @@ from config.health import HealthView, ReadyView
 
 api = [path("", include("users.urls")), path("", include("tasks.urls"))]
 
+handler400 = "config.errors.bad_request"
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/docs")),
     re_path(r"^health/?$", HealthView.as_view()),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
@@ -54,6 +54,11 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 Fault = dict[str, str]
 
 
+def status_title(status: int) -> str:
+    """Return the name of a status. Python had older ones than RFC 9110's until 3.13."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
 class Problem(APIException):
     """A refusal with a code of the closed list. RFC 9457.
 
@@ -89,7 +94,7 @@ def parameter_fault(name: str, code: str, detail: str) -> Fault:
 
 
 def _describe(fault: Fault) -> str:
-    place = fault.get("parameter") or fault["pointer"].removeprefix("#").removeprefix("/")
+    place = fault["parameter"] if "parameter" in fault else _unescape(fault["pointer"][2:])
     return f"{place}: {fault['detail']}" if place else fault["detail"]
 
 
@@ -109,6 +114,10 @@ def faults_of(detail: Any, path: str = "#") -> list[Fault]:
 def _escape(name: object) -> str:
     """Return one part of a JSON pointer, fit for a URI fragment."""
     return quote(str(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
+
+
+def _unescape(path: str) -> str:
+    return unquote(path).replace("~1", "/").replace("~0", "~")
 
 
 def utc_timestamp(value: datetime) -> str:
@@ -190,7 +199,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         except serializers.ValidationError as fault:
             errors = dict(fault.detail) if isinstance(fault.detail, dict) else {}
         if isinstance(data, Mapping):
-            for name in data.keys() - self.fields.keys():
+            for name in (name for name in data if name not in self.fields):
                 errors[name] = [ErrorDetail("This field is not known here.", "unknown_field")]
             for name, value in self.get_fixed_values().items():
                 if name in data and not is_same_id(data[name], value):
@@ -239,6 +248,8 @@ class StrictView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then read the query. Raises Problem of the faults found."""
         super().initial(request, *args, **kwargs)
+        if not hasattr(self, str(request.method).lower()):
+            self.http_method_not_allowed(request)
         self.query = read_query(request, self.get_query_serializer_class())
         if request.method in self.bodyless_methods and request.META.get("CONTENT_LENGTH", "0") not in {
             "",

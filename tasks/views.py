@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.db import IntegrityError, transaction
 from django.http import Http404
+from django.utils.encoding import escape_uri_path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
@@ -108,9 +109,11 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
             with transaction.atomic():
                 task = serializer.save()
         except IntegrityError:
+            if "id" not in serializer.validated_data:
+                raise
             fault = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id cannot be used."}
             raise Problem("id_unavailable", errors=[fault]) from None
-        here = request.build_absolute_uri(request.path).rstrip("/")
+        here = request.build_absolute_uri(escape_uri_path(request.path)).rstrip("/")
         return Response(serializer.data, status=201, headers={"Location": f"{here}/{task.pk}"})
 
     @transaction.atomic

@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -118,8 +119,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Store what the issuer calls the user now, where it says so and it changed."""
         shown = {"name": name or self.name, "email": email or self.email}
         if shown != {"name": self.name, "email": self.email}:
+            User.objects.filter(pk=self.pk).update(**shown)
             self.name, self.email = shown["name"] or "", shown["email"]
-            self.save(update_fields=("name", "email"))
 
     def end_all_sessions(self) -> None:
         """Refuse every token that was issued so far, our own and the external issuer's."""
@@ -129,18 +130,25 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.save(update_fields=("tokens_not_before",))
             self.sessions.all().end()
 
-    def erase(self) -> None:
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the account and everything it owns. What stays of an external one is a tombstone."""
+        log_entries = apps.get_model("admin.LogEntry").objects.filter(content_type__model="user")
         with transaction.atomic():
             # A task written meanwhile would keep the account: its writer waits, and finds nobody.
             User.objects.select_for_update().filter(pk=self.pk).first()
-            if self.issuer and self.subject:
-                Tombstone.objects.get_or_create(digest=Tombstone.digest_of(self.issuer, self.subject))
-            self.delete()
+            if self.issuer is not None and self.subject is not None:
+                Tombstone.lay(self.issuer, self.subject)
+            log_entries.filter(object_id=str(self.pk)).update(object_repr=str(self.pk))
+            return super().delete(*args, **kwargs)
+
+    def set_unusable_password(self) -> None:
+        """Take the password away, which changes it too: `save` then ends every session."""
+        super().set_unusable_password()
+        self._password = ""
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a password set anew also ends every session but the one that is kept."""
-        password_changed = self._password is not None and not self._state.adding  # type: ignore[attr-defined]  # Django's
+        password_changed = self._password is not None and not self._state.adding
         with transaction.atomic():
             super().save(*args, **kwargs)
             if password_changed:
@@ -249,6 +257,12 @@ class Tombstone(models.Model):
     def digest_of(issuer: str, subject: str) -> str:
         """Return what stands for an account that nobody can read back."""
         return salted_hmac("tombstone", f"{issuer}\0{subject}", algorithm="sha256").hexdigest()
+
+    @classmethod
+    def lay(cls, issuer: str, subject: str) -> None:
+        """Remember that an account was deleted now."""
+        digest = cls.digest_of(issuer, subject)
+        cls.objects.update_or_create(digest=digest, defaults={"created_at": timezone.now()})
 
     @classmethod
     def covers(cls, issuer: str, subject: str) -> bool:

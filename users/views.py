@@ -125,7 +125,7 @@ class RefreshView(DoorView):
                 .order_by()
                 .first()
             )
-            if session is None:
+            if session is None or session.user.public_id != token["sub"]:
                 raise Problem("token_invalid")
             if expired:
                 raise Problem("token_expired")
@@ -215,7 +215,7 @@ class MeView(AccountView):
             serializer = ConfirmationSerializer(data=request.data)
             serializer.is_valid(raise_exception=True)
             self.confirm_password("password", serializer.validated_data["password"])
-        self.caller.erase()
+        self.caller.delete()
         return Response(status=204)
 
 

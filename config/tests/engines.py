@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 COVERAGE = [sys.executable, "-m", "coverage"]
 
@@ -41,31 +42,37 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_suite(name: str, database_url: str, arguments: list[str]) -> bool:
-    """Run pytest on one database and print a summary line. Return whether it passed."""
-    started = time.monotonic()
-    print(f"=== {name}", flush=True)
-    code = subprocess.run(
+def start_suite(database_url: str, arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start pytest on one database."""
+    return subprocess.Popen(
         [*COVERAGE, "run", "--parallel-mode", "-m", "pytest", *arguments],
         env={**os.environ, "DATABASE_URL": database_url},
-        check=False,
-    ).returncode
-    print(
-        f"=== {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - started:.0f} s",
-        flush=True,
+        stdout=output,
+        stderr=subprocess.STDOUT,
     )
-    return code == 0
 
 
 def main(arguments: list[str]) -> int:
-    """Run both engines, then judge the coverage of both together."""
+    """Run both engines side by side, then judge the coverage of both together."""
     subprocess.run([*COVERAGE, "erase"], check=True)
-    passed = [run_suite("SQLite", "sqlite:///var/unused.sqlite3", arguments)]
-    with postgresql() as url:
-        passed.append(run_suite("PostgreSQL", url, arguments))
+    started = time.monotonic()
+    summary = {}
+    with postgresql() as url, tempfile.TemporaryFile() as output:
+        on_postgresql = start_suite(url, arguments, output)
+        print("=== SQLite (PostgreSQL runs beside it)", flush=True)
+        on_sqlite = start_suite("sqlite:///var/unused.sqlite3", arguments, None)
+        summary["SQLite"] = on_sqlite.wait(), time.monotonic() - started
+        summary["PostgreSQL"] = on_postgresql.wait(), time.monotonic() - started
+        print("=== PostgreSQL", flush=True)
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout.buffer)
     subprocess.run([*COVERAGE, "combine", "--quiet"], check=True)
-    covered = arguments or subprocess.run([*COVERAGE, "report"], check=False).returncode == 0
-    return 0 if all(passed) and covered else 1
+    covered = bool(arguments) or subprocess.run([*COVERAGE, "report"], check=False).returncode == 0
+    for name, (code, seconds) in summary.items():
+        print(
+            f"=== {name}: {'passed' if code == 0 else f'FAILED ({code})'} after {seconds:.0f} s", flush=True
+        )
+    return 0 if covered and not any(code for code, _ in summary.values()) else 1
 
 
 if __name__ == "__main__":

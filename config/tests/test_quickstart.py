@@ -1,5 +1,6 @@
 """What `make run` does before it serves."""
 
+import runpy
 import stat
 import subprocess
 
@@ -65,6 +66,14 @@ def test_the_printed_line_creates_a_task(server, settings, capsys):
     done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True, timeout=30)
     assert '"title":"Buy milk"' in done.stdout
     assert Task.objects.filter(title="Buy milk").count() == 1
+
+
+def test_the_dotenv_is_made_where_it_is_run(tmp_path, monkeypatch, capsys):
+    (tmp_path / ".env.example").write_text("SECRET_KEY=\n")
+    monkeypatch.chdir(tmp_path)
+    for said in ("Wrote .env with fresh random keys.\n", ""):
+        runpy.run_path(str(settings.BASE_DIR / "config" / "dotenv.py"), run_name="__main__")
+        assert capsys.readouterr().out == said
 
 
 def test_the_dotenv_has_fresh_keys_and_is_nobody_elses(tmp_path):

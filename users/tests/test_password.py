@@ -77,7 +77,7 @@ def test_a_wrong_current_password_changes_nothing(as_alice, other):
 @pytest.mark.parametrize(
     ("weak", "codes"),
     [
-        ("short", ["min_length"]),
+        ("short", ["password_too_short"]),
         ("qwertyuiop", ["password_too_common"]),
         ("86420975318642", ["password_entirely_numeric"]),
         ("1234567890", ["password_too_common", "password_entirely_numeric"]),
@@ -133,7 +133,7 @@ def test_a_sign_in_with_the_old_password_does_not_outlive_it(alice, monkeypatch,
             alice.set_password(NEW)
             alice.save()
         else:
-            alice.erase()
+            alice.delete()
         return verified
 
     monkeypatch.setattr(Argon2idPasswordHasher, "verify", verify_then_lose)
@@ -174,3 +174,34 @@ def test_saving_anything_else_ends_no_session(alice, as_alice):
     alice.save()
     assert as_alice.patch(ME, {"name": "A. Liddell"}).status_code == 200
     assert as_alice.get(ME).status_code == 200
+
+
+def answer_prompts(monkeypatch, *answers):
+    prompts = iter(answers)
+    monkeypatch.setattr("getpass.getpass", lambda _: next(prompts))
+
+
+def test_the_command_finds_the_local_account_whoever_shares_its_email(alice, monkeypatch, capsys):
+    User.objects.create(issuer="elsewhere", subject="s-1", email="alice@example.com")
+    answer_prompts(monkeypatch, NEW, NEW)
+    call_command("changepassword", "ALICE@example.com")
+    alice.refresh_from_db()
+    assert alice.check_password(NEW)
+    assert "every session" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("email", "answers", "complaint"),
+    [
+        ("nobody@example.com", (), "no local account"),
+        ("alice@example.com", (NEW, NEW + "x"), "not the same"),
+        ("alice@example.com", ("short", "short"), "too short"),
+    ],
+)
+def test_the_command_refuses(alice, monkeypatch, email, answers, complaint):
+    answer_prompts(monkeypatch, *answers)
+    before = alice.password
+    with pytest.raises(CommandError, match=complaint):
+        call_command("changepassword", email)
+    alice.refresh_from_db()
+    assert alice.password == before

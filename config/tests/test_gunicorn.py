@@ -1,0 +1,115 @@
+"""How it is served, and what it believes of a proxy."""
+
+import importlib
+import os
+import runpy
+import signal
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from config.tests.problems import assert_problem
+from config.tests.serving import gunicorn, send
+
+TASKS = "/api/v1/tasks"
+BY_TLS = "X-Forwarded-Proto: https"
+
+
+def authorization_of(client):
+    return f"Authorization: {client._credentials['HTTP_AUTHORIZATION']}"
+
+
+def test_the_configuration_comes_of_the_settings():
+    serving = runpy.run_path(str(settings.BASE_DIR / "config" / "gunicorn.py"))
+    assert serving["bind"] == "127.0.0.1:8000"
+    assert (serving["worker_class"], serving["workers"]) == ("gthread", settings.WEB_CONCURRENCY)
+    assert serving["threads"] == 4
+    application = importlib.import_module("config.wsgi").application
+    assert serving["wsgi_app"] == "config.wsgi:application"
+    assert application.get_response
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_believed_to_have_come_by_tls(server, as_alice):
+    created = send(
+        server,
+        f"POST {TASKS}",
+        authorization_of(as_alice),
+        "Content-Type: application/json",
+        BY_TLS,
+        "X-Forwarded-Protocol: ssl",
+        "X-Forwarded-Ssl: on",
+        "Forwarded: proto=https",
+        body=b'{"title": "x"}',
+    )
+    assert created.status_code == 201
+    assert created.headers["Location"] == f"{server}{TASKS}/{created.json()['id']}"
+
+
+@pytest.mark.parametrize(("trusted", "scheme"), [(False, "http"), (True, "https")])
+@pytest.mark.parametrize("form", [TASKS, "/api/v1/me/tasks"])
+def test_links_have_the_scheme_of_a_proxy_that_is_trusted(as_alice, settings, trusted, scheme, form):
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if trusted else None
+    headers = {"host": "testserver", "x-forwarded-proto": "https"}
+    for title in ("x", "y"):
+        location = as_alice.post(form, {"title": title}, headers=headers).headers["Location"]
+        assert location.startswith(f"{scheme}://testserver{form}/")
+    link = as_alice.get(f"{form}?limit=1", headers=headers).headers["Link"]
+    assert link.startswith(f"<{scheme}://testserver{form}?")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "redirected"),
+    [
+        ("get", TASKS, True),
+        ("post", "/api/v1/auth/login", True),
+        ("get", "/admin/", True),
+        ("get", "/healthy", True),
+        ("get", "/health", False),
+        ("get", "/health/", False),
+        ("get", "/health/ready", False),
+    ],
+)
+def test_http_is_sent_to_https_but_for_health(settings, db, method, path, redirected):
+    settings.SECURE_SSL_REDIRECT = True
+    answer = getattr(Client(), method)(path)
+    if redirected:
+        assert (answer.status_code, answer.headers["Location"]) == (301, f"https://testserver{path}")
+    else:
+        assert answer.status_code != 301
+
+
+def test_behind_a_trusted_proxy_nothing_is_redirected_in_circles(settings, db):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert_problem(Client().get(TASKS, headers={"x-forwarded-proto": "https"}), "not_authenticated")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "status"), [([], 403), (["https://ops.example.com"], 302), (["https://example.com"], 403)]
+)
+def test_a_form_of_another_origin_must_be_trusted(settings, admin_user, trusted, status):
+    settings.CSRF_TRUSTED_ORIGINS = trusted
+    client = Client(enforce_csrf_checks=True)
+    client.get("/admin/login/")
+    form = {
+        "username": admin_user.email,
+        "password": "password",
+        "csrfmiddlewaretoken": client.cookies["csrftoken"].value,
+    }
+    answer = client.post("/admin/login/?next=/admin/", form, headers={"origin": "https://ops.example.com"})
+    assert answer.status_code == status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_listens_on_loopback_and_stops_when_told(tmp_path):
+    log = tmp_path / "server.log"
+    with gunicorn(log) as (server, process):
+        port = urlsplit(server).port
+        assert send(server, "GET /health").status_code == 200
+        assert f"Listening at: http://127.0.0.1:{port}" in log.read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert os.environ["SECRET_KEY"] not in log.read_text()

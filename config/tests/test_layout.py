@@ -1,0 +1,143 @@
+"""Who may import whom: read from the sources, so that an import the wrong way fails here."""
+
+import ast
+
+import pytest
+from django.conf import settings
+
+APPS = ("users", "tasks")
+OURS = {"config", *APPS}
+# None of these names answers "where is the rule about X?".
+NAMELESS = {"common", "core", "helpers", "selectors", "services", "utils", "api"}
+
+
+class Imports(ast.NodeVisitor):
+    """Collects the modules that a source imports: when it runs, and for its types alone."""
+
+    def __init__(self, source):
+        self.at_run_time = set()
+        self.for_types = set()
+        self.found = self.at_run_time
+        self.visit(ast.parse(source))
+
+    def visit_If(self, node):
+        outer, name = self.found, ast.unparse(node.test)
+        self.found = self.for_types if name in {"TYPE_CHECKING", "typing.TYPE_CHECKING"} else outer
+        for child in node.body:
+            self.visit(child)
+        self.found = outer
+        for child in node.orelse:
+            self.visit(child)
+
+    def visit_Import(self, node):
+        self.found.update(alias.name for alias in node.names)
+
+    def visit_ImportFrom(self, node):
+        module = "." * node.level + (node.module or "")
+        self.found.update(f"{module}.{alias.name}" for alias in node.names)
+
+    def visit_Call(self, node):
+        called = ast.unparse(node.func).rpartition(".")[2]
+        if called in {"import_module", "__import__"} and node.args:
+            self.found.add(ast.literal_eval(node.args[0]))
+        self.generic_visit(node)
+
+
+def is_of(module, *packages):
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def is_forbidden(path, module, *, for_types):
+    """Tell whether the module at this path must not import that one."""
+    home = path.partition("/")[0]
+    if module.startswith(".") or (NAMELESS & set(module.split(".")) and is_of(module, *OURS)):
+        return True
+    if path == "config/wire.py":
+        return is_of(module, *OURS)
+    if home == "users":
+        return is_of(module, "tasks") or (is_of(module, "config") and not is_of(module, "config.wire"))
+    if home == "tasks":
+        strange = is_of(module, "config") and not is_of(module, "config.wire")
+        return strange or (is_of(module, "users") and not for_types)
+    return False
+
+
+def faults_of(path, source):
+    """Return what is wrong with the product module at this path."""
+    imports = Imports(source)
+    named = [path] if NAMELESS & set(path.removesuffix(".py").split("/")) else []
+    return named + sorted(
+        [name for name in imports.at_run_time if is_forbidden(path, name, for_types=False)]
+        + [name for name in imports.for_types if is_forbidden(path, name, for_types=True)]
+    )
+
+
+def product_modules():
+    for package in sorted(OURS):
+        for file in sorted((settings.BASE_DIR / package).rglob("*.py")):
+            path = file.relative_to(settings.BASE_DIR)
+            if "tests" not in path.parts:
+                yield path.as_posix(), file.read_text()
+
+
+def test_every_module_imports_the_right_way():
+    modules = dict(product_modules())
+    assert {"users/views.py", "tasks/views.py", "config/wire.py"} <= modules.keys()
+    faults = {path: faults_of(path, source) for path, source in modules.items()}
+    assert {path: found for path, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("users/views.py", "import tasks"),
+        ("users/views.py", "import tasks.models as models"),
+        ("users/views.py", "from tasks.models import Task"),
+        ("users/views.py", "def late():\n    from tasks import models"),
+        ("users/views.py", "if TYPE_CHECKING:\n    from tasks.models import Task"),
+        ("users/apps.py", "import_module('tasks.models')"),
+        ("users/apps.py", "importlib.import_module('config.errors')"),
+        ("users/migrations/0002.py", "from tasks.models import Task"),
+        ("users/management/commands/x.py", "from config import settings"),
+        ("tasks/models.py", "from users.models import User"),
+        ("tasks/models.py", "try:\n    import users\nexcept ImportError:\n    pass"),
+        ("tasks/models.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import users"),
+        ("tasks/models.py", "if not TYPE_CHECKING:\n    import users"),
+        ("tasks/views.py", "from config.errors import problem_response"),
+        ("tasks/views.py", "from config import errors, wire"),
+        ("tasks/views.py", "from config.wiretap import ear"),
+        ("tasks/views.py", "from .models import Task"),
+        ("tasks/views.py", "from tasks.services import complete"),
+        ("tasks/services.py", ""),
+        ("config/utils/dates.py", ""),
+        ("config/errors.py", "from config.core import x"),
+        ("config/wire.py", "from users.models import User"),
+        ("config/wire.py", "from config import settings"),
+        ("config/wire.py", "if TYPE_CHECKING:\n    from tasks.models import Task"),
+    ],
+)
+def test_an_import_the_wrong_way_is_found(path, source):
+    assert len(faults_of(path, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("users/views.py", "from config.wire import Problem"),
+        ("users/views.py", "from config import wire"),
+        ("users/views.py", "from django.core import checks\nimport rest_framework.utils.urls"),
+        ("tasks/models.py", "if TYPE_CHECKING:\n    from users.models import User"),
+        ("tasks/models.py", "import tasks_of_somebody_else\nimport user_agents"),
+        ("config/urls.py", "from users import urls\nfrom tasks.models import Task"),
+    ],
+)
+def test_an_import_the_right_way_is_not(path, source):
+    assert faults_of(path, source) == []
+
+
+def test_no_product_module_imports_a_test():
+    found = {
+        path: [name for name in Imports(source).at_run_time if ".tests" in name or is_of(name, "conftest")]
+        for path, source in product_modules()
+    }
+    assert not any(found.values())

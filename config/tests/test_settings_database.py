@@ -1,0 +1,114 @@
+"""What the settings make of a database's address, and what that database then does."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from config.tests.test_settings import settings_of
+from tasks.models import Task
+from tasks.tests.factories import TaskFactory
+
+SECRET = "Tr0ub4dor"
+DIRECT = f"postgresql://owner:{SECRET}@ep-x.eu.aws.neon.tech/tasks?sslmode=require"
+POOLED = DIRECT.replace("ep-x", "ep-x-pooler")
+
+
+def database_of(url, **environment):
+    return settings_of(DATABASE_URL=url, **environment)["DATABASES"]["default"]
+
+
+@pytest.fixture
+def on_sqlite(transactional_db):
+    if connection.vendor != "sqlite":
+        pytest.skip("of SQLite")
+
+
+@pytest.fixture
+def on_postgresql(transactional_db):
+    if connection.vendor != "postgresql":
+        pytest.skip("of PostgreSQL")
+
+
+def test_a_direct_connection_has_limits():
+    database = database_of(DIRECT)
+    assert database["HOST"] == "ep-x.eu.aws.neon.tech"
+    assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (600, True)
+    assert not database["DISABLE_SERVER_SIDE_CURSORS"]
+    assert database["OPTIONS"] == {
+        "sslmode": "require",
+        "connect_timeout": 3,
+        "options": "-c statement_timeout=5000 -c lock_timeout=2000"
+        " -c idle_in_transaction_session_timeout=10000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "environment"),
+    [(POOLED, {}), (DIRECT, {"DATABASE_POOLER": "transaction"})],
+    ids=["host", "named"],
+)
+def test_a_transaction_pooler_gets_no_startup_options(url, environment):
+    database = database_of(url, **environment)
+    assert database["DISABLE_SERVER_SIDE_CURSORS"]
+    assert database["OPTIONS"] == {"sslmode": "require", "connect_timeout": 3}
+
+
+def test_a_host_named_like_a_pooler_may_be_none():
+    assert "lock_timeout" in database_of(POOLED, DATABASE_POOLER="none")["OPTIONS"]["options"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "milliseconds"), [("0s", 0), ("250ms", 250), ("1m30s", 90_000)], ids=["none", "ms", "m"]
+)
+def test_the_limit_on_statements_is_a_duration(limit, milliseconds):
+    options = database_of(DIRECT, DATABASE_STATEMENT_TIMEOUT=limit)["OPTIONS"]["options"]
+    assert f"-c statement_timeout={milliseconds} " in options
+
+
+def test_options_of_the_address_are_kept():
+    options = database_of(f"{DIRECT}&connect_timeout=9&options=-c%20search_path%3Dtasks")["OPTIONS"]
+    assert options["connect_timeout"] == 9
+    assert options["options"].startswith("-c search_path=tasks -c statement_timeout=5000 ")
+
+
+def test_postgresql_keeps_the_limits(on_postgresql):
+    with connection.cursor() as cursor:
+        for name, limit in (
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "2s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("TimeZone", "UTC"),
+        ):
+            cursor.execute(f"SHOW {name}")
+            assert cursor.fetchone() == (limit,)
+
+
+def test_postgresql_ends_a_statement_at_its_limit(on_postgresql):
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '50ms'")
+        with pytest.raises(OperationalError, match="statement timeout"):
+            cursor.execute("SELECT pg_sleep(60)")
+    connection.close()
+
+
+def test_sqlite_is_in_wal_and_waits_for_a_lock(on_sqlite):
+    with connection.cursor() as cursor:
+        for pragma, value in (("journal_mode", "wal"), ("busy_timeout", 5000), ("synchronous", 1)):
+            cursor.execute(f"PRAGMA {pragma}")
+            assert cursor.fetchone() == (value,)
+        cursor.execute("PRAGMA foreign_keys")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_transaction_on_sqlite_holds_the_write_lock_from_its_beginning(on_sqlite):
+    TaskFactory(title="before")
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)) as other:
+        with transaction.atomic():
+            assert Task.objects.get().title == "before"
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("UPDATE tasks_task SET title = 'meanwhile'")
+            assert other.execute("SELECT title FROM tasks_task").fetchone() == ("before",)
+        other.execute("UPDATE tasks_task SET title = 'after'")
+    assert Task.objects.get().title == "after"

@@ -1,0 +1,138 @@
+"""How many statements a request costs, and that a page is read from an index."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from tasks.models import Task
+from tasks.tests.factories import TaskFactory
+from tasks.tests.paging import ids, links
+
+TASKS = "/api/v1/tasks"
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 100])
+@pytest.mark.parametrize(
+    ("method", "rest", "body", "count"),
+    [
+        ("get", "", None, 2),
+        ("head", "", None, 2),
+        ("get", "?count=true", None, 3),
+        ("get", "?limit=3&search=a b&status=pending&ordering=title", None, 2),
+        ("get", "/{id}", None, 2),
+        ("post", "", {"title": "x"}, 2),
+        ("put", "/{id}", {"title": "x"}, 3),
+        ("patch", "/{id}", {"title": "x"}, 3),
+        ("delete", "/{id}", None, 3),
+        ("patch", "/{id}/complete", None, 3),
+        ("patch", "/{id}/complete", {"completed": False}, 2),
+        ("get", "/0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69", None, 2),
+        ("get", "/no-id", None, 1),
+    ],
+)
+def test_an_operation_costs_the_same_however_many_tasks_there_are(
+    as_alice, alice, *, rows, method, rest, body, count
+):
+    tasks = Task.objects.bulk_create(TaskFactory.build_batch(rows, owner=alice))
+    answer = getattr(as_alice, method)(TASKS + rest.format(id=tasks[0].id), body)
+    assert answer.status_code in {200, 201, 204, 404}
+    assert len(as_alice.statements) == count, "\n".join(as_alice.statements)
+
+
+def test_any_page_costs_the_same(as_alice, alice):
+    Task.objects.bulk_create(TaskFactory.build_batch(7, owner=alice))
+    url = f"{TASKS}?limit=2"
+    while url:
+        answer = as_alice.get(url)
+        assert len(as_alice.statements) == 2, "\n".join(as_alice.statements)
+        assert "OFFSET" not in as_alice.statements[-1]
+        url = links(answer).get("next")
+
+
+@pytest.mark.parametrize("path", ["", "/0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69"])
+def test_who_is_refused_before_the_tasks_costs_no_query_of_them(as_alice, anonymous, path):
+    anonymous.get(TASKS + path)
+    assert anonymous.statements == []
+    as_alice.get(f"/api/v1/bob/tasks{path}")
+    assert len(as_alice.statements) == 1
+    as_alice.get(f"{TASKS}{path}?x=1")
+    assert len(as_alice.statements) == 1
+
+
+# --- plans -------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(alice, bob):
+    """Tasks enough for a plan to matter, a third of them another's."""
+    owners = [alice, alice, bob]
+    moments = [NOON + timedelta(minutes=n // 2) for n in range(3000)]
+    tasks = [
+        Task(owner=owners[n % 3], title=f"Task {n % 50}", created_at=moment)
+        for n, moment in enumerate(moments)
+    ]
+    Task.objects.bulk_create(tasks)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks_task")
+
+
+def plan_of_page(client, url):
+    """Return how the database reads the page at an address.
+
+    With its parameters apart, as it runs: SQLite sees through an OR of literals that are
+    the same, and not through one of parameters.
+    """
+    pages = []
+
+    def keep(execute, sql, parameters, *rest):
+        if "LIMIT" in sql and '"tasks_task"' in sql:
+            pages.append((sql, parameters))
+        return execute(sql, parameters, *rest)
+
+    with connection.execute_wrapper(keep):
+        assert ids(client.get(url))
+    ((sql, parameters),) = pages
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        else:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"EXPLAIN {sql}", parameters)
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+@pytest.mark.parametrize(
+    ("ordering", "index", "column", "forward"),
+    [
+        ("created_at", "task_owner_created", "created_at", ">"),
+        ("-created_at", "task_owner_created", "created_at", "<"),
+        ("title", "task_owner_title", "title", ">"),
+        ("-title", "task_owner_title", "title", "<"),
+    ],
+)
+def test_a_page_is_a_range_of_an_index(as_alice, many, *, ordering, index, column, forward):
+    second = links(as_alice.get(f"{TASKS}?ordering={ordering}&limit=20"))["next"]
+    third = links(as_alice.get(second))["next"]
+    backward = links(as_alice.get(third))["prev"]
+    for url, operator in ((second, forward), (third, forward), (backward, "<" if forward == ">" else ">")):
+        plan = plan_of_page(as_alice, url)
+        if connection.vendor == "sqlite":
+            assert re.search(
+                rf"USING (COVERING )?INDEX {index} \(owner_id=\? AND {column}{operator}\?\)", plan
+            ), plan
+            assert "TEMP B-TREE" not in plan, plan
+        else:
+            condition = re.search(r"Index Cond: (.*)", plan)
+            assert f"using {index}" in plan, plan
+            assert "Sort" not in plan, plan
+            assert re.search(rf"ROW\(\(?{column}\)?[:a-z]*, id\) {operator} ROW\(", condition[1]), plan
+
+
+def test_the_first_page_is_read_from_the_index_too(as_alice, many):
+    plan = plan_of_page(as_alice, f"{TASKS}?limit=20")
+    assert "task_owner_created" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
