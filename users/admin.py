@@ -1,6 +1,6 @@
 """What operators see and do about accounts and sessions. No token, no hash."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -21,11 +21,10 @@ class ThrottledLoginForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         """Count the attempt before the password is looked at. Raises ValidationError past the rate."""
-        if isinstance(self.request, HttpRequest):
-            try:
-                throttle_login(self.request, self.cleaned_data.get("username", ""))
-            except Problem as refusal:
-                raise ValidationError(str(refusal.detail), "throttled") from None
+        try:
+            throttle_login(cast("HttpRequest", self.request), self.cleaned_data.get("username", ""))
+        except Problem as refusal:
+            raise ValidationError(str(refusal.detail), "throttled") from None
         return super().clean()
 
 

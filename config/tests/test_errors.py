@@ -3,9 +3,10 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+import psycopg
 import pytest
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, InternalError
 from django.http import Http404
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -230,6 +231,19 @@ def test_a_method_that_is_not_taken_says_which_are(as_alice, method, path, allow
     answer = as_alice.generic(method, path)
     assert_problem(answer, "method_not_allowed")
     assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == allow
+
+
+def test_what_django_refuses_itself_keeps_its_headers(client):
+    answer = client.generic("TRACE", "/")
+    assert_problem(answer, "method_not_allowed")
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_a_transaction_that_idled_too_long_is_tried_again_later(client_of_alice):
+    idled = InternalError("terminating connection")
+    idled.__cause__ = psycopg.errors.IdleInTransactionSessionTimeout()
+    assert_problem(raised(client_of_alice, idled), "service_unavailable")
+    assert_problem(raised(client_of_alice, InternalError("a bug")), "internal_error")
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,25 @@ def test_tokens_have_a_key_of_their_own():
     assert "c" * 32 not in shown
 
 
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        (
+            {"BETTER_AUTH_SECRET": REQUIRED["SECRET_KEY"]},
+            "BETTER_AUTH_SECRET: must not be the value of SECRET_KEY or JWT_SIGNING_KEY.",
+        ),
+        (
+            {"BETTER_AUTH_SECRET": REQUIRED["JWT_SIGNING_KEY"]},
+            "BETTER_AUTH_SECRET: must not be the value of SECRET_KEY or JWT_SIGNING_KEY.",
+        ),
+        ({"BETTER_AUTH_ISSUER": "task-api"}, "BETTER_AUTH_ISSUER: must not be the value of JWT_ISSUER."),
+    ],
+)
+def test_the_external_issuer_is_told_apart_from_us(environment, line):
+    lines, _ = refusal(**environment)
+    assert lines == [line]
+
+
 def test_with_the_required_alone_all_is_fit_for_production():
     of = settings_of()
     assert not of["DEBUG"]

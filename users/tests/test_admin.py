@@ -1,11 +1,12 @@
 """The operators' pages of users and sessions."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from conftest import ApiClient
-from users.models import Session, User
+from users.models import Session, Throttle, Tombstone, User
 from users.tests.factories import UserFactory
 
 PASSWORD = "an operator's password"
@@ -160,3 +161,26 @@ def test_staff_without_a_permission_cannot_act(client, alice, bob, as_alice):
     act(client, "user", "deactivate", [alice])
     act(client, "session", "end", Session.objects.filter(user=alice))
     assert as_alice.get("/api/v1/auth/me").status_code == 200
+
+
+def test_an_external_user_whom_an_operator_deletes_does_not_come_back(as_operator):
+    users = [User.objects.create(issuer="better-auth", subject=f"s-{n}") for n in range(2)]
+    answer = as_operator.post(
+        reverse("admin:users_user_changelist"),
+        {"action": "delete_selected", "_selected_action": [str(user.pk) for user in users], "post": "yes"},
+    )
+    assert answer.status_code == 302
+    assert not User.objects.filter(issuer="better-auth").exists()
+    assert all(Tombstone.covers("better-auth", f"s-{n}") for n in range(2))
+
+
+def test_the_log_of_the_admin_forgets_whose_account_it_was(as_operator, alice):
+    page = reverse("admin:users_user_change", args=[alice.pk])
+    as_operator.post(page, {"email": alice.email, "name": "Renamed", "is_active": "on"})
+    pk = str(alice.pk)
+    alice.delete()
+    assert list(LogEntry.objects.values_list("object_id", "object_repr")) == [(pk, pk)]
+
+
+def test_rows_of_no_page_have_a_name_too():
+    assert (str(Throttle(key="k")), str(Tombstone(digest="d"))) == ("k", "d")
