@@ -23,6 +23,10 @@ class TaskAdmin(admin.ModelAdmin):
     show_full_result_count = False
     actions = ("complete",)
 
+    def get_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+        """Ask for what a new task needs; what it gets by itself is not there yet to be shown."""
+        return self.fields if obj else ("owner", "title", "description")
+
     def get_readonly_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Fix the owner of a task that exists."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
