@@ -8,88 +8,33 @@ only the required variables set, the result is fit for production.
 
 import logging
 import os
-import re
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvValidationError, ValidationError
+from environs import Env, EnvValidationError
+
+from config import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
 SERVICE = "task-api"
 
-
-# --- reading the environment -------------------------------------------------
-
-
-def wants(requirement: str, accepts: Callable[[Any], object]) -> Callable[[Any], None]:
-    """Return a validator that says what the variable wants, whatever it was given."""
-
-    def validate(value: object) -> None:
-        if not accepts(value):
-            raise ValidationError(requirement)
-
-    return validate
-
-
-def is_origin(value: str) -> bool:
-    """Tell whether a value is a scheme and a host, and nothing more."""
-    return bool(re.fullmatch(r"https?://[\w.-]+(:\d+)?|https?://\[[0-9a-fA-F:.]+\](:\d+)?", value))
-
-
-MIN_SECRET_BYTES = 32
-MAX_LABEL_LENGTH = 255
-
-
-def is_issuer_address(value: str) -> bool:
-    """Tell whether keys may be fetched from there: over https, or from this machine, or while DEBUG is on."""
-    address = re.fullmatch(r"(https?://[^/]+)(/[^?#\s]*[^/?#\s])?", value)
-    near = DEBUG or re.match(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$)", value)
-    return bool(address and is_origin(address[1]) and (near or value.startswith("https://")))
-
-
-def parse_rate(value: str) -> tuple[int, timedelta]:
-    """Return how many in how long: `5/1m` is five in a minute."""
-    count, _, period = value.partition("/")
-    length = re.fullmatch(r"([1-9]\d*)([smhd])", period)
-    if not re.fullmatch(r"[1-9]\d*", count) or not length:
-        raise ValidationError("must be a number and a period, such as 5/1m")
-    seconds = int(length[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[length[2]]
-    return int(count), timedelta(seconds=seconds)
-
-
-secret = wants("must be at least 32 bytes long", lambda value: len(value.encode()) >= MIN_SECRET_BYTES)
-not_empty = wants("must not be empty", bool)
-positive = wants("must be longer than 0s", lambda value: value > timedelta(0))
-not_negative = wants("must be 0 or more", lambda value: value >= type(value)(0))
-origins = wants(
-    "must be a comma-separated list of origins such as https://app.example.com",
-    lambda values: all(map(is_origin, values)),
-)
-hosts = wants(
-    "must be a comma-separated list of at least one host name, without scheme or port",
-    lambda values: values and not any(re.search(r"[/\s]|:\d+$", host) for host in values),
-)
-
 env = Env(eager=False)
-env.add_parser("rate", parse_rate)
+env.add_parser("rate", environment.parse_rate)
 env.read_env(os.environ.get("ENV_FILE") or BASE_DIR / ".env", recurse=False)
 
 # --- serving -----------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY", validate=secret)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [] if DEBUG else ..., validate=None if DEBUG else hosts)
+SECRET_KEY = env.str("SECRET_KEY", validate=environment.secret)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [] if DEBUG else ..., validate=None if DEBUG else environment.hosts)
 HOST = env.str("HOST", "127.0.0.1")
-PORT = env.int("PORT", 8000, validate=wants("must be 1 to 65535", lambda value: value in range(1, 65536)))
-WEB_CONCURRENCY = env.int(
-    "WEB_CONCURRENCY", os.cpu_count() or 1, validate=wants("must be 1 or more", lambda value: value > 0)
-)
-WEB_THREADS = env.int("WEB_THREADS", 4, validate=wants("must be 1 or more", lambda value: value > 0))
+PORT = env.int("PORT", 8000, validate=environment.port)
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", os.cpu_count() or 1, validate=environment.at_least_one)
+WEB_THREADS = env.int("WEB_THREADS", 4, validate=environment.at_least_one)
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -157,20 +102,14 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED_DATABASE_URL = f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}"
-DATABASE_URL = env.str(
-    "DATABASE_URL",
-    EMBEDDED_DATABASE_URL,
-    validate=wants(
-        "must begin with postgresql:// or sqlite:///", re.compile("postgres(ql)?://|sqlite:///").match
-    ),
-)
+DATABASE_URL = env.str("DATABASE_URL", EMBEDDED_DATABASE_URL, validate=environment.database_url)
 DATABASE_POOLER = env.str(
     "DATABASE_POOLER",
     "transaction" if "-pooler." in (DATABASE_URL or "") else "none",
-    validate=wants("must be none or transaction", {"none", "transaction"}.__contains__),
+    validate=environment.one_of("none", "transaction"),
 )
 DATABASE_STATEMENT_TIMEOUT = env.timedelta(
-    "DATABASE_STATEMENT_TIMEOUT", timedelta(seconds=5), validate=not_negative
+    "DATABASE_STATEMENT_TIMEOUT", timedelta(seconds=5), validate=environment.not_negative
 )
 DATABASES = {
     "default": env.dj_db_url(
@@ -219,16 +158,22 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
 # The password of the account that `quickstart` makes in an empty embedded database.
 DEMO_PASSWORD = env.str("DEMO_PASSWORD", "")
 ALLOW_REGISTRATION = env.bool("ALLOW_REGISTRATION", True)
-ACCESS_TOKEN_LIFETIME = env.timedelta("ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), validate=positive)
-SESSION_IDLE_TIMEOUT = env.timedelta("SESSION_IDLE_TIMEOUT", timedelta(days=30), validate=positive)
-SESSION_ABSOLUTE_TIMEOUT = env.timedelta("SESSION_ABSOLUTE_TIMEOUT", timedelta(days=180), validate=positive)
+ACCESS_TOKEN_LIFETIME = env.timedelta(
+    "ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), validate=environment.positive
+)
+SESSION_IDLE_TIMEOUT = env.timedelta(
+    "SESSION_IDLE_TIMEOUT", timedelta(days=30), validate=environment.positive
+)
+SESSION_ABSOLUTE_TIMEOUT = env.timedelta(
+    "SESSION_ABSOLUTE_TIMEOUT", timedelta(days=180), validate=environment.positive
+)
 REFRESH_GRACE_PERIOD = timedelta(seconds=30)
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     # Its own key: whoever reads a cookie-signing key must not be able to mint tokens.
-    "SIGNING_KEY": env.str("JWT_SIGNING_KEY", validate=secret),
-    "ISSUER": env.str("JWT_ISSUER", SERVICE, validate=not_empty),
-    "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE, validate=not_empty),
+    "SIGNING_KEY": env.str("JWT_SIGNING_KEY", validate=environment.secret),
+    "ISSUER": env.str("JWT_ISSUER", SERVICE, validate=environment.not_empty),
+    "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE, validate=environment.not_empty),
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_TIMEOUT,
     # Two machines' clocks differ, and a token from the future is refused.
@@ -241,32 +186,17 @@ REGISTRATION_RATE: tuple[int, timedelta] = env.rate("REGISTRATION_RATE", "10/1h"
 
 # --- the external issuer: one, by its keys, by a shared secret, or by both ---
 
-BETTER_AUTH_URL = env.str(
-    "BETTER_AUTH_URL",
-    "",
-    validate=wants(
-        "must be an https:// address without a slash at its end",
-        lambda value: not value or is_issuer_address(value),
-    ),
-)
-BETTER_AUTH_SECRET = env.str(
-    "BETTER_AUTH_SECRET",
-    "",
-    validate=wants(
-        "must be at least 32 bytes long", lambda value: not value or len(value.encode()) >= MIN_SECRET_BYTES
-    ),
-)
+BETTER_AUTH_URL = env.str("BETTER_AUTH_URL", "", validate=environment.issuer_address(debug=DEBUG))
+BETTER_AUTH_SECRET = env.str("BETTER_AUTH_SECRET", "", validate=environment.secret_or_none)
 BETTER_AUTH_ISSUER = env.str("BETTER_AUTH_ISSUER", BETTER_AUTH_URL)
 BETTER_AUTH_AUDIENCE = env.str("BETTER_AUTH_AUDIENCE", BETTER_AUTH_URL)
-BETTER_AUTH_LEEWAY = env.timedelta("BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=not_negative)
-# Keys the issuer's users, because its address changes when a front end moves.
-BETTER_AUTH_LABEL = env.str(
-    "BETTER_AUTH_LABEL",
-    "better-auth",
-    validate=wants("must be 1 to 255 characters long", lambda value: 0 < len(value) <= MAX_LABEL_LENGTH),
+BETTER_AUTH_LEEWAY = env.timedelta(
+    "BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=environment.not_negative
 )
+# Keys the issuer's users, because its address changes when a front end moves.
+BETTER_AUTH_LABEL = env.str("BETTER_AUTH_LABEL", "better-auth", validate=environment.issuer_label)
 BETTER_AUTH_CREATE_USERS = env.bool("BETTER_AUTH_CREATE_USERS", True)
-TOMBSTONE_LIFETIME = env.timedelta("TOMBSTONE_LIFETIME", timedelta(days=365), validate=positive)
+TOMBSTONE_LIFETIME = env.timedelta("TOMBSTONE_LIFETIME", timedelta(days=365), validate=environment.positive)
 
 # --- what browsers are told --------------------------------------------------
 
@@ -279,11 +209,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 SESSION_COOKIE_NAME = "admin_session"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], validate=origins)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], validate=environment.origins)
 # Only behind a proxy that sets the header itself: anybody else could claim to have come by TLS.
 TRUST_X_FORWARDED_PROTO = env.bool("TRUST_X_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_X_FORWARDED_PROTO else None
-NUM_PROXIES = env.int("NUM_PROXIES", 0, validate=not_negative)
+NUM_PROXIES = env.int("NUM_PROXIES", 0, validate=environment.not_negative)
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -303,7 +233,7 @@ CONTENT_SECURITY_POLICY = {
 }
 CORS_URLS_REGEX = r"^/(api|health)(/|$)"
 CORS_ALLOW_ALL_ORIGINS = DEBUG
-CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], validate=origins)
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], validate=environment.origins)
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "x-request-id"]
 CORS_ALLOW_HEADERS += ["if-match", "if-none-match"]
@@ -353,13 +283,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- logs --------------------------------------------------------------------
 
-LOG_LEVEL = env.str(
-    "LOG_LEVEL",
-    "INFO",
-    validate=wants(
-        "must be DEBUG, INFO, WARNING or ERROR", {"DEBUG", "INFO", "WARNING", "ERROR"}.__contains__
-    ),
-)
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=environment.one_of("DEBUG", "INFO", "WARNING", "ERROR"))
 # Quotes the query string: below the level of its logger, it is never written.
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
