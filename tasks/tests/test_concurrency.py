@@ -4,11 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from conftest import ApiClient
+from conftest import ApiClient, at_once
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from users.tests.factories import UserFactory
-from users.tests.forge import at_once
 
 TASKS = "/api/v1/tasks"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,13 +24,7 @@ def clients(client_of, count):
 
 
 def each_at_once(calls):
-    """Return what each of these calls was answered, all made at the same moment."""
-    waiting = iter(calls)
-
-    def call():
-        return next(waiting)()
-
-    return at_once(len(calls), call)
+    return at_once(len(calls), lambda number: calls[number]())
 
 
 @pytest.mark.parametrize("round_", range(3))

@@ -4,12 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import jwt
 from django.conf import settings
-from django.db import connections
 
 
 def claims_of(token):
@@ -31,18 +28,3 @@ def forge(claims, *, digest=hashlib.sha256, key=None, **header):
 def post_escaped(client, path, body):
     """Post JSON in ASCII: a lone surrogate has no UTF-8."""
     return client.post(path, json.dumps(body), content_type="application/json")
-
-
-def at_once(count, call):
-    """Return what `count` threads were answered that called at the same moment."""
-    barrier = Barrier(count)
-
-    def run(_):
-        try:
-            barrier.wait(timeout=30)
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))

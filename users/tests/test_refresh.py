@@ -7,10 +7,10 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from conftest import ApiClient
+from conftest import ApiClient, at_once
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User
-from users.tests.forge import at_once, claims_of, forge, post_escaped
+from users.tests.forge import claims_of, forge, post_escaped
 
 REFRESH = "/api/v1/auth/refresh"
 ME = "/api/v1/auth/me"
@@ -142,7 +142,7 @@ def test_of_eight_at_once_all_get_the_one_living_successor(transactional_db, ali
     session = Session.begin(alice)
     token = str(RefreshToken.of(session))
     for _ in range(5):
-        answers = at_once(8, lambda token=token: ApiClient().post(REFRESH, {"refresh": token}))
+        answers = at_once(8, lambda _, token=token: ApiClient().post(REFRESH, {"refresh": token}))
         assert [answer.status_code for answer in answers] == [200] * 8
         assert len({answer.json()["refresh"] for answer in answers}) == 1
         session.refresh_from_db()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from conftest import ApiClient
+from conftest import ApiClient, at_once
 from users.models import Session, User
 from users.tests.factories import UserFactory
-from users.tests.forge import at_once, post_escaped
+from users.tests.forge import post_escaped
 
 REGISTER = "/api/v1/auth/register"
 LOGIN = "/api/v1/auth/login"
@@ -85,7 +85,7 @@ def test_an_external_account_does_not_hold_its_email(anonymous, db):
 
 
 def test_of_eight_at_once_one_gets_the_email(transactional_db):
-    answers = at_once(8, lambda: ApiClient().post(REGISTER, ACCOUNT))
+    answers = at_once(8, lambda _: ApiClient().post(REGISTER, ACCOUNT))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"email_taken"}
     assert User.objects.count() == Session.objects.count() == 1
