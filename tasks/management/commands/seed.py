@@ -87,7 +87,7 @@ class Command(BaseCommand):
 def make_task(random: Random, owner: UUID) -> Task:
     """Return a task of the past year; three in ten are completed."""
     created_at = LATEST - YEAR * random.random()
-    completed_at = created_at + (LATEST - created_at) * random.random() if random.random() < 0.3 else None  # noqa: PLR2004
+    completed_at = created_at + (LATEST - created_at) * random.random() if random.random() < 0.3 else None  # noqa: PLR2004  (three in ten)
     return Task(
         id=uuid7_at(created_at, random),
         owner_id=owner,
@@ -102,7 +102,7 @@ def make_task(random: Random, owner: UUID) -> Task:
 
 def user_id(seed: int, number: int) -> UUID:
     """Return the id of a seeded user."""
-    return uuid7_at(LATEST - YEAR, Random(f"user {seed} {number}"))  # noqa: S311
+    return uuid7_at(LATEST - YEAR, Random(f"user {seed} {number}"))  # noqa: S311  (the same)
 
 
 def uuid7_at(moment: datetime, random: Random) -> UUID:
