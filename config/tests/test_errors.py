@@ -233,6 +233,20 @@ def test_a_method_that_is_not_taken_says_which_are(as_alice, method, path, allow
     assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == allow
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{AUTH}/login"), ("TRACE", f"{TASKS}?x=1")])
+def test_the_method_is_judged_before_the_query_and_the_body(as_alice, method, path):
+    assert_problem(as_alice.generic(method, path, b'{"x": 1}', content_type=JSON), "method_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["/health?=x", f"{TASKS}?=", f"{AUTH}/me?=x"])
+def test_a_parameter_without_a_name_is_a_fault_and_no_bug(as_alice, path):
+    answer = as_alice.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
+    assert [(fault["parameter"], fault["code"]) for fault in answer.json()["errors"]] == [
+        ("", "unknown_parameter")
+    ]
+
+
 def test_what_django_refuses_itself_keeps_its_headers(client):
     answer = client.generic("TRACE", "/")
     assert_problem(answer, "method_not_allowed")
