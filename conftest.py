@@ -20,14 +20,43 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as project
 from django.db import connection, connections
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 from rest_framework.test import APIClient
 
 from users.authentication import AccessToken
 from users.models import Session
 from users.tests.factories import UserFactory
 
-TASK_STATEMENT = re.compile(r'^(SELECT|UPDATE|DELETE)\b.*"tasks_task"', re.DOTALL)
+TASK_STATEMENT = re.compile(
+    r'^\s*(SELECT|UPDATE|DELETE|INSERT(?=.* ON CONFLICT))\b.*"tasks_task"', re.DOTALL | re.IGNORECASE
+)
 OWNER_SCOPE = re.compile(r'"owner_id" (= |IN \()')
+COUNTER_STATEMENT = re.compile(r'\s*INSERT INTO "tasks_changecounter"')
+TASK_WRITE = re.compile(r'\s*(INSERT INTO|UPDATE|DELETE FROM) "tasks_task"')
+# A whole account goes with its counter, and the tests' own cleaning up with everything.
+NOT_A_WRITER = re.compile(
+    r'DELETE FROM "tasks_task"(;?$| WHERE "tasks_task"\."owner_id" IN \([^()]*\)$)', re.DOTALL
+)
+
+
+def watch_the_counter(execute, sql, parameters, many, context):
+    """Fail whoever writes tasks in a transaction that has not taken the owner's counter before."""
+    connection = context["connection"]
+    transactions = {block for block in connection.atomic_blocks if not block._from_testcase}  # noqa: SLF001  (nothing else tells)
+    if COUNTER_STATEMENT.match(sql):
+        connection.counted_in = transactions
+    elif TASK_WRITE.match(sql) and not NOT_A_WRITER.match(sql):
+        counted = getattr(connection, "counted_in", set()) & transactions
+        assert counted, f"leaves the counter behind: {sql}"
+        assert not sql.startswith("UPDATE") or '"version" = ' in sql, f"leaves the version behind: {sql}"
+    return execute(sql, parameters, many, context)
+
+
+@receiver(connection_created)
+def watch_every_connection(connection, **_):
+    if watch_the_counter not in connection.execute_wrappers:
+        connection.execute_wrappers.append(watch_the_counter)
 
 
 class ApiClient(APIClient):

@@ -21,7 +21,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import set_rollback
 
-from config.wire import Problem, faults_of, status_title
+from config.wire import Problem, faults_of
 
 log = structlog.get_logger(__name__)
 
@@ -46,16 +46,7 @@ CODE_OF_STATUS = {
 def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpResponse:
     """Return the problem document, with the headers that its status asks for."""
     status = HTTPStatus(problem.status_code)
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": status_title(status),
-        "status": status.value,
-        "code": problem.code,
-        "detail": str(problem.detail),
-        "request_id": request.META["HTTP_X_REQUEST_ID"],
-    }
-    if problem.errors:
-        document["errors"] = problem.errors
+    document = problem.document(request.META["HTTP_X_REQUEST_ID"])
     response = HttpResponse(json.dumps(document), status=status, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
     for name, value in problem.headers.items():

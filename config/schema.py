@@ -29,6 +29,8 @@ PATH_PARAMETERS: dict[str, Any] = {
     "id": {"schema": {"type": "string", "format": "uuid"}},
     "user_id": {"schema": {"type": "string"}, "description": "The `id` of the token's user, or `me`."},
 }
+# What an answer may leave out; all else is always there.
+OPTIONAL = {"Task": ("deleted_at",), "Result": ("task", "problem")}
 PROBLEM = {
     "type": "object",
     "description": "What went wrong. RFC 9457.",
@@ -99,10 +101,11 @@ def whole_answers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         if name.endswith("Request"):
             close_request(name, schema, schemas)
         elif "properties" in schema:
-            schema["required"] = list(schema["properties"])
+            schema["required"] = [each for each in schema["properties"] if each not in OPTIONAL.get(name, ())]
     # null is read as "", and never answered.
     schemas["Task"]["properties"]["description"]["type"] = "string"
     schemas["Problem"] = PROBLEM
+    schemas["Result"]["properties"]["problem"] = {"$ref": "#/components/schemas/Problem"}
     result["components"]["headers"] = HEADERS
     for path, methods in result["paths"].items():
         for operation in methods.values():

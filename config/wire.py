@@ -43,9 +43,13 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "conflict": (409, "This contradicts what is stored."),
     "email_taken": (409, "An account with this e-mail exists."),
     "id_unavailable": (409, "This id cannot be used: choose another."),
+    "task_deleted": (409, "The task that this created before is in the trash: restore it."),
+    "sync_token_expired": (410, "This token cannot be used any more: synchronise anew, without one."),
     "length_required": (411, "Send the body with a Content-Length."),
+    "precondition_failed": (412, "The task is not the one that If-Match names: read it again."),
     "content_too_large": (413, "The body is larger than 1 MiB."),
     "unsupported_media_type": (415, "Send application/json in UTF-8."),
+    "idempotency_mismatch": (422, "This id or key has created a task from another body."),
     "throttled": (429, "Too many attempts: wait as long as Retry-After says."),
     "internal_error": (500, "Something went wrong here. The request id helps to find out what."),
     "service_unavailable": (503, "The service cannot answer just now: try again shortly."),
@@ -86,6 +90,18 @@ class Problem(APIException):
         detail = " ".join(map(_describe, faults))
         known = PROBLEMS.get(code, (0, ""))[0] == HTTPStatus.BAD_REQUEST
         return cls(code if known else "validation_error", detail, faults)
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        """Return what a client reads of it."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": status_title(self.status_code),
+            "status": self.status_code,
+            "code": self.code,
+            "detail": str(self.detail),
+            "request_id": request_id,
+        }
+        return {**document, "errors": self.errors} if self.errors else document
 
 
 def parameter_fault(name: str, code: str, detail: str) -> Fault:

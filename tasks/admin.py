@@ -7,21 +7,28 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from tasks.models import Task, TaskQuerySet
+from tasks.writing import Writing
 
 
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):
-    """Everybody's tasks. The owner is chosen once, and completion is an action."""
+    """Everybody's tasks, the trash too. The owner is chosen once; completion and the trash are actions.
 
-    list_display = ("title", "owner", "completed", "created_at", "updated_at")
-    list_filter = ("completed", "created_at")
+    Django's own deletion is for good.
+    """
+
+    list_display = ("title", "owner", "completed", "created_at", "updated_at", "deleted_at")
+    list_filter = ("completed", ("deleted_at", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "owner__email", "owner__subject", "id")
     raw_id_fields = ("owner",)
-    fields = ("id", "owner", "title", "description", "completed", "completed_at", "created_at", "updated_at")
-    readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at")
+    fields = (
+        *("id", "owner", "title", "description", "completed", "completed_at"),
+        *("created_at", "updated_at", "version", "deleted_at"),
+    )
+    readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at", "version", "deleted_at")
     show_full_result_count = False
-    actions = ("complete",)
+    actions = ("complete", "trash", "restore")
 
     def get_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Ask for what a new task needs; what it gets by itself is not there yet to be shown."""
@@ -38,10 +45,24 @@ class TaskAdmin(admin.ModelAdmin):
             super().save_model(request, obj, form, change)
             return
         edited = {name: form.cleaned_data[name] for name in form.changed_data}
-        Task.objects.get(pk=obj.pk).revise(**edited)
+        with Writing.of(obj.owner) as writing:
+            writing.read([obj.pk])
+            writing.change(writing.tasks[obj.pk], **edited)
 
     @admin.action(description="Complete selected tasks", permissions=["change"])
     def complete(self, request: HttpRequest, queryset: Any) -> None:
         """Complete those that are not yet."""
         tasks: TaskQuerySet = queryset
         self.message_user(request, f"Completed {tasks.complete()} tasks.")
+
+    @admin.action(description="Move selected tasks to the trash", permissions=["change"])
+    def trash(self, request: HttpRequest, queryset: Any) -> None:
+        """Move those to the trash that are not there."""
+        tasks: TaskQuerySet = queryset
+        self.message_user(request, f"Moved {tasks.trash()} tasks to the trash.")
+
+    @admin.action(description="Restore selected tasks from the trash", permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: Any) -> None:
+        """Take those out of the trash that are there."""
+        tasks: TaskQuerySet = queryset
+        self.message_user(request, f"Restored {tasks.restore()} tasks.")

@@ -24,6 +24,9 @@ class TaskListQuery(PageQuery):
     """What the list may be asked for."""
 
     status = serializers.ChoiceField(["all", "pending", "completed"], default="all")
+    deleted = serializers.ChoiceField(
+        ["true", "false"], default="false", help_text="`true` lists the trash instead."
+    )
     search = TextField(
         max_length=200,
         allow_blank=True,
@@ -35,6 +38,14 @@ class TaskListQuery(PageQuery):
     ordering = serializers.ChoiceField(list(ORDERINGS), default="-created_at")
 
 
+class DeletionQuery(serializers.Serializer[Any]):
+    """How a task is deleted."""
+
+    permanent = serializers.ChoiceField(
+        ["true", "false"], default="false", help_text="`true` deletes for good, past the trash."
+    )
+
+
 class TaskFilter(BaseFilterBackend):
     """Narrows and orders the list by the view's validated `query`."""
 
@@ -42,6 +53,7 @@ class TaskFilter(BaseFilterBackend):
         """Return the tasks asked for, in the order asked for."""
         query: dict[str, Any] = view.query
         tasks: TaskQuerySet = queryset
+        tasks = tasks.trashed() if query["deleted"] == "true" else tasks.alive()
         if query["status"] != "all":
             tasks = tasks.pending() if query["status"] == "pending" else tasks.completed()
         if "created_after" in query:

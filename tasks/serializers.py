@@ -28,6 +28,7 @@ EXAMPLE = {
     "completed_at": None,
     "created_at": "2026-11-21T09:00:00.123456Z",
     "updated_at": "2026-11-21T09:00:00.123456Z",
+    "version": 7,
 }
 
 
@@ -54,29 +55,23 @@ class TaskSerializer(StrictSerializer):
     completed_at = TimestampField(read_only=True, allow_null=True)
     created_at = TimestampField(read_only=True)
     updated_at = TimestampField(read_only=True)
+    version = serializers.IntegerField(
+        read_only=True, help_text="Moves with every change; `If-Match` takes it in quotation marks."
+    )
+    deleted_at = TimestampField(read_only=True, help_text="Only of what is in the trash.")
 
     def get_fixed_values(self) -> dict[str, str]:
         """Return what a body must not contradict: the caller, and the id in the address."""
-        fixed = {"user_id": self.context["request"].user.public_id}
-        return {**fixed, "id": str(self.instance.id)} if isinstance(self.instance, Task) else fixed
+        fixed = {"user_id": self.context["request"].user.public_id, "id": self.context.get("id")}
+        return {name: value for name, value in fixed.items() if value is not None}
 
     def validate_description(self, value: str | None) -> str:
         """Read `null` as empty."""
         return value or ""
 
-    def create(self, validated_data: dict[str, Any]) -> Task:
-        """Create a task of the caller."""
-        return Task.create_for(self.context["request"].user, **validated_data)
-
-    def update(self, instance: Task, validated_data: dict[str, Any]) -> Task:
-        """Store what differs."""
-        validated_data.pop("id", None)
-        instance.revise(**validated_data)
-        return instance
-
     def to_representation(self, instance: Task) -> dict[str, Any]:
         """Write the fields out by hand: the list spends its time here."""
-        return {
+        representation = {
             "id": str(instance.id),
             "user_id": self.context["request"].user.public_id,
             "title": instance.title,
@@ -85,7 +80,11 @@ class TaskSerializer(StrictSerializer):
             "completed_at": utc_timestamp(instance.completed_at) if instance.completed_at else None,
             "created_at": utc_timestamp(instance.created_at),
             "updated_at": utc_timestamp(instance.updated_at),
+            "version": instance.version,
         }
+        if instance.deleted_at:
+            representation["deleted_at"] = utc_timestamp(instance.deleted_at)
+        return representation
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Complete", {"completed": True})])

@@ -1,65 +1,47 @@
 """The operations on tasks."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import Http404
 from django.utils.encoding import escape_uri_path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.wire import Problem, StrictView, is_same_id, parse_uuid
-from tasks.filters import TaskFilter, TaskListQuery
+from config.wire import Problem, StrictView, is_same_id, parameter_fault, parse_uuid, utc_timestamp
+from tasks.batch import BatchSerializer, at_index, operation_of
+from tasks.etags import check_if_match, etag_of, etag_of_list, is_known, tags_of
+from tasks.feed import ChangesQuery, changes_since
+from tasks.filters import DeletionQuery, TaskFilter, TaskListQuery
 from tasks.models import Task, TaskQuerySet
+from tasks.operations import (
+    IDEMPOTENCY_KEY,
+    IDEMPOTENCY_KEY_INVALID,
+    Operation,
+    Refused,
+    Result,
+    perform,
+)
 from tasks.permissions import IsOwner
-from tasks.serializers import CompletionSerializer, TaskSerializer
+from tasks.schema import documented
+from tasks.serializers import TaskSerializer
 
 if TYPE_CHECKING:
     from users.models import User
 
+# The parameters of the operations that take any.
+QUERIES: dict[str, type[serializers.Serializer[Any]]] = {
+    "list": TaskListQuery,
+    "destroy": DeletionQuery,
+    "changes": ChangesQuery,
+}
 
-def header(name: str, status: int, description: str) -> OpenApiParameter:
-    """Return the description of a header that answers of this status have."""
-    return OpenApiParameter(
-        name, OpenApiTypes.STR, OpenApiParameter.HEADER, response=[status], description=description
-    )
 
-
-@extend_schema_view(
-    list=extend_schema(
-        summary="List tasks, newest first",
-        parameters=[
-            TaskListQuery,
-            header("Link", 200, "The next and the previous page. RFC 8288."),
-            header("Next-Cursor", 200, "The cursor of the next page; absent on the last."),
-            header("X-Total-Count", 200, "How many tasks match, when `count=true`."),
-        ],
-        extensions={"x-problems": ["invalid_cursor"]},
-    ),
-    create=extend_schema(
-        summary="Create a task",
-        parameters=[header("Location", 201, "The address of the task.")],
-        extensions={"x-problems": ["id_unavailable"]},
-    ),
-    retrieve=extend_schema(summary="Get a task"),
-    update=extend_schema(
-        summary="Replace a task's title, and what else is sent",
-        extensions={"x-problems": ["read_only_field"]},
-    ),
-    partial_update=extend_schema(
-        summary="Change what is sent of a task",
-        extensions={"x-problems": ["empty_patch", "read_only_field"]},
-    ),
-    destroy=extend_schema(summary="Delete a task"),
-    complete=extend_schema(
-        summary="Complete a task, or reopen it", request=CompletionSerializer, responses=TaskSerializer
-    ),
-)
+@documented
 class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
     """The caller's tasks, at `tasks` and at `{user_id}/tasks`."""
 
@@ -84,58 +66,141 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
         return cast("User", self.request.user)
 
     def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
-        """Return the parameters of the list; the other operations take none."""
-        return TaskListQuery if self.action == "list" else super().get_query_serializer_class()
+        """Return the parameters that the operation takes."""
+        return QUERIES.get(self.action, serializers.Serializer)
 
     def get_queryset(self) -> TaskQuerySet:
-        """Return the caller's tasks; those about to be written are locked."""
-        tasks = Task.objects.owned_by(self.caller)
-        return tasks if self.request.method in {"GET", "HEAD"} else tasks.select_for_update()
+        """Return the caller's tasks, those in the trash too."""
+        return Task.objects.owned_by(self.caller)
 
     def get_object(self) -> Task:
         """Return the task in the address. Raises Http404 for a stranger's as for one that never was."""
         pk = parse_uuid(self.kwargs["id"])
-        task = self.get_queryset().filter(pk=pk).order_by().first() if pk else None
+        task = self.get_queryset().alive().filter(pk=pk).order_by().first() if pk else None
         if task is None:
             raise Http404
         self.check_object_permissions(self.request, task)
         return task
 
+    # --- reading
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer a page; where no task has changed since the client's, only that."""
+        known = tags_of(request, "If-None-Match")
+        etag = etag_of_list(request, self.caller)
+        if is_known(known, etag):
+            return Response(status=304, headers={"ETag": etag})
+        response = super().list(request, *args, **kwargs)
+        response["ETag"] = etag
+        return response
+
+    def retrieve(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Answer a task; where the client has it already, only that."""
+        known = tags_of(request, "If-None-Match")
+        task = self.get_object()
+        etag = etag_of(task.version)
+        if is_known(known, etag):
+            return Response(status=304, headers={"ETag": etag})
+        return Response(self.get_serializer(task).data, headers={"ETag": etag})
+
+    @action(detail=False)
+    def changes(self, *_: Any, **__: Any) -> Response:
+        """Answer what has changed since the client last asked."""
+        page = changes_since(self.caller, self.query["since"], self.query["limit"])
+        represent = self.get_serializer().to_representation
+        document = {
+            "changed": [represent(task) for task in page.tasks if task.deleted_at is None],
+            "deleted": [
+                {"id": str(task.pk), "deleted_at": utc_timestamp(task.deleted_at)}
+                for task in page.tasks
+                if task.deleted_at is not None
+            ],
+            "next": page.next,
+            "has_more": page.has_more,
+        }
+        return Response(document)
+
+    # --- writing
+
     def create(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Create a task."""
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        try:
-            with transaction.atomic():
-                task = serializer.save()
-        except IntegrityError:
-            if "id" not in serializer.validated_data:
-                raise
-            fault = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id cannot be used."}
-            raise Problem("id_unavailable", errors=[fault]) from None
-        here = request.build_absolute_uri(escape_uri_path(request.path)).rstrip("/")
-        return Response(serializer.data, status=201, headers={"Location": f"{here}/{task.pk}"})
+        """Create a task, once however often it is asked for."""
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+            raise Problem.of_faults([parameter_fault("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)])
+        return self.answer(Operation("create", data=request.data, idempotency_key=key))
 
-    @transaction.atomic
-    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Change a task; the row is locked from the reading to the writing."""
-        return super().update(request, *args, **kwargs)
+    def update(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Change a task; PATCH needs no title."""
+        return self.write(request, "update" if request.method == "PATCH" else "replace")
 
-    @transaction.atomic
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Delete a task."""
-        return super().destroy(request, *args, **kwargs)
-
-    def perform_destroy(self, instance: Task) -> None:
-        """Delete under the owner's name; `instance.delete()` would name the id alone."""
-        Task.objects.owned_by(self.caller).filter(pk=instance.pk).delete()
+    def destroy(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Move a task to the trash, or delete it for good."""
+        return self.erase(request) if self.query["permanent"] == "true" else self.write(request, "delete")
 
     @action(detail=True, methods=["patch"])
-    @transaction.atomic
     def complete(self, request: Request, *_: Any, **__: Any) -> Response:
         """Complete a task or reopen it: toggle without a body, set with one."""
-        task = self.get_object()
-        serializer = CompletionSerializer(data=request.data)
+        return self.write(request, "complete")
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Take a task out of the trash."""
+        return self.write(request, "restore")
+
+    def write(self, request: Request, name: str) -> Response:
+        """Do an operation on the task in the address."""
+        tags = tags_of(request, "If-Match")
+        return self.answer(Operation(name, self.kwargs["id"], request.data, tags))
+
+    def answer(self, operation: Operation) -> Response:
+        """Do an operation that came alone, and answer what came of it."""
+        try:
+            result = cast("Result", perform(self, [operation])[0])
+        except Refused as refused:
+            raise refused.problem from None
+        task = result.task
+        if task is None:
+            return Response(status=result.status)
+        headers = {"ETag": etag_of(task.version)}
+        if result.status == HTTPStatus.CREATED:
+            here = self.request.build_absolute_uri(escape_uri_path(self.request.path)).rstrip("/")
+            headers["Location"] = f"{here}/{task.pk}"
+        if result.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return Response(self.get_serializer(task).data, result.status, headers=headers)
+
+    def erase(self, request: Request) -> Response:
+        """Delete the task in the address for good, from the trash or from among the others."""
+        tags, pk = tags_of(request, "If-Match"), parse_uuid(self.kwargs["id"])
+        with transaction.atomic():
+            versions = Task.erase(self.caller.pk, [pk]) if pk else []
+            if not versions:
+                raise Http404
+            check_if_match(tags, versions[0])
+        return Response(status=204)
+
+    @action(detail=False, methods=["post"])
+    def batch(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Do up to 100 writes, all or none, or each for itself."""
+        if "Idempotency-Key" in request.headers:
+            detail = "A batch takes a key with each of its operations that creates."
+            raise Problem.of_faults([parameter_fault("Idempotency-Key", "unknown_parameter", detail)])
+        serializer = BatchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        task.revise(completed=serializer.validated_data.get("completed", not task.completed))
-        return Response(self.get_serializer(task).data)
+        asked = serializer.validated_data
+        operations = [operation_of(values) for values in asked["operations"]]
+        try:
+            results = perform(self, operations, atomic=asked["atomic"], dry_run=asked["dry_run"])
+        except Refused as refused:
+            raise at_index(refused.index, refused.problem) from None
+        return Response({"results": [self.describe(index, result) for index, result in enumerate(results)]})
+
+    def describe(self, index: int, result: Result | Problem) -> dict[str, Any]:
+        """Return what a batch says of one of its operations."""
+        if isinstance(result, Problem):
+            document = result.document(self.request.META["HTTP_X_REQUEST_ID"])
+            return {"index": index, "status": result.status_code, "problem": document}
+        described: dict[str, Any] = {"index": index, "status": result.status}
+        if result.task:
+            described["task"] = self.get_serializer(result.task).data
+        return described

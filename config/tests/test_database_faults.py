@@ -105,7 +105,7 @@ def test_a_server_without_its_database_starts_and_says_so(as_alice, tmp_path):
 
 
 def test_a_constraint_that_no_serializer_states_is_a_conflict(as_alice, alice):
-    with patch.object(TaskViewSet, "list", lambda *_: Task.create_for(alice, title="")):
+    with patch.object(TaskViewSet, "list", lambda *_: Task.objects.create(owner=alice, title="")):
         answer = as_alice.get(TASKS)
     assert "errors" not in assert_problem(answer, "conflict")
     assert_nothing_leaks(answer)

@@ -1,5 +1,6 @@
 """The README, the CHANGELOG, `.env.example` and the code say the same."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from config.wire import PROBLEMS
+from users.tests.factories import UserFactory
 
 ROOT = settings.BASE_DIR
 README = (ROOT / "README.md").read_text()
@@ -64,15 +66,37 @@ def test_every_requirement_is_pinned_and_says_why():
         assert not line or "#" in line, line
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_tour_runs(server):
-    """Against the running server, as a reader would paste it, stopping at the first failure."""
-    tour = README.split("```bash\n")[1].split("```")[0].replace("http://127.0.0.1:8000", server)
+def run_block(number, server):
+    """Return what a block of the README prints, run against a server as a reader would paste it."""
+    block = README.split("```bash\n")[number].split("```")[0].replace("http://127.0.0.1:8000", server)
     bash = shutil.which("bash")
     done = subprocess.run(
-        [bash, "-euo", "pipefail", "-c", tour], capture_output=True, text=True, check=False, timeout=60
+        [bash, "-euo", "pipefail", "-c", block], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert '"description":"Two litres"' in done.stdout
-    assert "X-Total-Count: 1" in done.stdout
-    assert done.stdout.rstrip().endswith("[]")
+    return done.stdout
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_tour_runs(server):
+    printed = run_block(1, server)
+    assert '"description":"Two litres"' in printed
+    assert "X-Total-Count: 1" in printed
+    assert printed.rstrip().endswith("[]")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_life_of_a_client_runs(server):
+    UserFactory(email="ada@example.com", password="a long pass phrase")
+    printed = run_block(2, server)
+    documents, decoder = [], json.JSONDecoder()
+    while printed:
+        document, end = decoder.raw_decode(printed)
+        documents.append(document)
+        printed = printed[end:]
+    changed, refused, trash, restored, batch, changes = documents
+    assert (changed["title"], refused["code"]) == ("Buy oat milk", "precondition_failed")
+    assert [task["id"] for task in trash] == [changed["id"]] == [restored["id"]]
+    assert [result["status"] for result in batch["results"]] == [201, 200]
+    assert [task["title"] for task in changes["changed"]] == ["Call home", "Buy oat milk"]
+    assert (changes["deleted"], changes["has_more"]) == ([], False)

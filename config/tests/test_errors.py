@@ -15,6 +15,7 @@ from rest_framework import exceptions
 from config.tests.problems import assert_problem, faults_of
 from config.wire import PROBLEMS, Problem
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 from tasks.views import TaskViewSet
 from users.authentication import AccessToken, RefreshToken
 from users.issuer import ExternalToken
@@ -67,7 +68,7 @@ def with_reused_token(client, user):
 
 
 def past_the_serializer(client, user):
-    with patch.object(TaskViewSet, "list", lambda *_: Task.create_for(user, title="")):
+    with patch.object(TaskViewSet, "list", lambda *_: Task.objects.create(owner=user, title="")):
         return client.get(TASKS)
 
 
@@ -93,8 +94,16 @@ def with_an_old_sign_in(client):
     return client.delete(f"{AUTH}/me")
 
 
-def with_a_taken_id(client):
-    return client.post(TASKS, {"id": client.post(TASKS, {"title": "x"}).json()["id"], "title": "y"})
+def with_a_foreign_id(client):
+    return client.post(TASKS, {"id": str(TaskFactory().id), "title": "y"})
+
+
+def with_a_key_twice(client, second, *, trashed=False):
+    once = {"HTTP_IDEMPOTENCY_KEY": "once"}
+    path = f"{TASKS}/{client.post(TASKS, {'title': 'x'}, **once).json()['id']}"
+    if trashed:
+        client.delete(path)
+    return client.post(TASKS, second, **once)
 
 
 PROVOKED = {
@@ -118,10 +127,14 @@ PROVOKED = {
     "method_not_allowed": lambda c, _: c.delete(TASKS),
     "conflict": past_the_serializer,
     "email_taken": lambda c, _: with_a_taken_email(c),
-    "id_unavailable": lambda c, _: with_a_taken_id(c),
+    "id_unavailable": lambda c, _: with_a_foreign_id(c),
+    "task_deleted": lambda c, _: with_a_key_twice(c, {"title": "x"}, trashed=True),
+    "sync_token_expired": lambda c, _: c.get(f"{TASKS}/changes?since=forged"),
     "length_required": lambda c, _: c.post(TASKS, {"title": "x"}, headers={"transfer-encoding": "chunked"}),
+    "precondition_failed": lambda c, _: c.patch(a_task(c), {"title": "y"}, HTTP_IF_MATCH='"0"'),
     "content_too_large": lambda c, _: c.post(TASKS, {"title": "x" * 1024 * 1024}),
     "unsupported_media_type": lambda c, _: c.post(TASKS, "x", content_type="text/plain"),
+    "idempotency_mismatch": lambda c, _: with_a_key_twice(c, {"title": "y"}),
     "throttled": lambda c, _: with_too_many_attempts(c),
     "internal_error": lambda c, _: raised(c, RuntimeError(SECRET)),
     "service_unavailable": lambda c, _: raised(c, Problem("service_unavailable")),
@@ -134,6 +147,7 @@ PLACES = {
     "invalid_cursor": ["cursor"],
     "email_taken": ["#/email"],
     "id_unavailable": ["#/id"],
+    "sync_token_expired": ["since"],
 }
 
 

@@ -13,7 +13,17 @@ from users.tests.forge import post_escaped
 
 TASKS = "/api/v1/tasks"
 ID = "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69"
-FIELDS = {"id", "user_id", "title", "description", "completed", "completed_at", "created_at", "updated_at"}
+FIELDS = {
+    "id",
+    "user_id",
+    "title",
+    "description",
+    "completed",
+    "completed_at",
+    "created_at",
+    "updated_at",
+    "version",
+}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 # PUT reads a body as PATCH does; where it differs it has tests of its own.
 WRITES = ["post", "patch"]
@@ -222,7 +232,8 @@ def test_a_client_may_send_back_what_it_read(as_alice, write, task, method):
     read = as_alice.get(f"{TASKS}/{task.id}").json()
     assert write(method, read).json() == read
     changed = write(method, read | {"title": "After"}).json()
-    assert changed == read | {"title": "After", "updated_at": changed["updated_at"]}
+    moved = {"updated_at": changed["updated_at"], "version": read["version"] + 1}
+    assert changed == read | {"title": "After"} | moved
     upper = {name: read[name].upper() for name in ("id", "user_id")}
     assert write(method, read | upper).json()["id"] == read["id"]
 
@@ -230,7 +241,7 @@ def test_a_client_may_send_back_what_it_read(as_alice, write, task, method):
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("value", ["2001-01-01T00:00:00Z", "rubbish", 5, None, []], ids=str)
 def test_the_servers_own_fields_are_ignored_in_a_body(as_alice, write, task, method, value):
-    ignored = dict.fromkeys(("created_at", "updated_at", "completed_at"), value)
+    ignored = dict.fromkeys(("created_at", "updated_at", "completed_at", "version", "deleted_at"), value)
     answer = write(method, {"title": "After"} | ignored).json()
     assert answer["title"] == "After"
     assert answer["completed_at"] is None

@@ -38,7 +38,7 @@ class Command(BaseCommand):
             with transaction.atomic():
                 owner = users.create_user(DEMO_EMAIL, settings.DEMO_PASSWORD, name="Demo")
                 for title in DEMO_TASKS:
-                    Task.create_for(owner, title=title)
+                    Task.objects.create(owner=owner, title=title)
         demo = users.filter(email=DEMO_EMAIL).first()
         if demo and demo.check_password(settings.DEMO_PASSWORD):
             return DEMO_EMAIL, settings.DEMO_PASSWORD

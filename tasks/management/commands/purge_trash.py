@@ -1,0 +1,51 @@
+"""`manage.py purge_trash`: delete for good what has been in the trash for long."""
+
+import re
+import sys
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+from tqdm import tqdm
+
+from tasks.models import Task
+
+# One user's writes wait for no more rows than these.
+BATCH_SIZE = 500
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(text: str) -> timedelta:
+    """Return the duration that is written `90s`, `15m`, `12h`, `30d` or `2w`."""
+    if not (match := re.fullmatch("([0-9]{1,6})([smhdw])", text)):
+        raise ArgumentTypeError(f"{text!r} is no duration: write it as in 30d or 12h.")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+class Command(BaseCommand):
+    """Empty the trash of what has been there for long, a few rows of one user at a time."""
+
+    help = "Delete tasks for good that have been in the trash for long."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare how long is long, and the dry run."""
+        parser.add_argument(
+            "--older-than", type=duration, default="30d", help="time in the trash, as in 12h (default 30d)"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only tell what would be deleted")
+
+    def handle(self, *, older_than: timedelta, dry_run: bool, **_: Any) -> str:
+        """Delete, and return a summary."""
+        before = timezone.now() - older_than
+        trash = Task.objects.trashed_before(before)
+        if dry_run:
+            return f"Would delete {trash.count()} tasks of {len(trash.owner_ids())} users."
+        purged, owners = 0, trash.owner_ids()
+        with tqdm(total=trash.count(), unit=" rows", file=sys.stderr) as progress:
+            for owner in owners:
+                while count := Task.purge(owner, before, BATCH_SIZE):
+                    purged += count
+                    progress.update(count)
+        return f"Deleted {purged} tasks of {len(owners)} users."
