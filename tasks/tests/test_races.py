@@ -1,0 +1,229 @@
+"""What two writers of one task, or of one account, may come to; whoever is first."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.utils import timezone
+
+from conftest import ApiClient, at_once
+from tasks.models import ChangeCounter, Task
+from tasks.tests.factories import TaskFactory
+from tasks.writing import Writing
+from users.models import User
+
+TASKS = "/api/v1/tasks"
+ROUNDS = 5
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_torn_and_nothing_deadlocks(transactional_db):
+    before = deadlocks()
+    yield
+    for task in Task.objects.all():
+        assert task.completed == (task.completed_at is not None)
+        assert 0 < task.version <= ChangeCounter.read(task.owner_id)[0]
+    assert deadlocks() == before
+
+
+def deadlocks():
+    if connection.vendor == "sqlite":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+
+def request(method, rest="", body=None):
+    """Return what does a request on a task, by a client of its own."""
+
+    def act(owner, task):
+        answer = getattr(ApiClient().sign_in(owner), method)(f"{TASKS}/{task.id}{rest}", body)
+        return answer.status_code
+
+    return act
+
+
+def batch(*names, atomic=True):
+    def act(owner, task):
+        operations = [
+            {"op": name, "id": str(task.id), **({"data": {"title": name}} if name == "update" else {})}
+            for name in names
+        ]
+        answer = (
+            ApiClient().sign_in(owner).post(f"{TASKS}/batch", {"atomic": atomic, "operations": operations})
+        )
+        return answer.status_code
+
+    return act
+
+
+def purge(_owner, _task):
+    call_command("purge_trash", older_than=timedelta(0))
+    return "purged"
+
+
+def by_an_operator(action):
+    return lambda _owner, task: getattr(Task.objects.filter(pk=task.pk), action)()
+
+
+toggle = request("patch", "/complete")
+patch = request("patch", "", {"title": "After"})
+delete = request("delete")
+erase = request("delete", "?permanent=true")
+restore = request("post", "/restore")
+
+# Two or more at once, whether the task was in the trash before, and all that may come of it: what
+# each was answered, and the task as it then is (completed, in the trash), None where it is gone.
+OUTCOMES = {
+    "toggle, toggle": ((toggle, toggle), False, {((200, 200), (False, False))}),
+    "toggle, toggle, toggle": ((toggle, toggle, toggle), False, {((200, 200, 200), (True, False))}),
+    "delete, patch": (
+        (delete, patch),
+        False,
+        {((204, 200), (False, True)), ((204, 404), (False, True))},
+    ),
+    "delete, delete": ((delete, delete), False, {((204, 204), (False, True))}),
+    "delete, toggle": (
+        (delete, toggle),
+        False,
+        {((204, 200), (True, True)), ((204, 404), (False, True))},
+    ),
+    "restore, restore": ((restore, restore), True, {((200, 200), (False, False))}),
+    "restore, patch": (
+        (restore, patch),
+        True,
+        {((200, 200), (False, False)), ((200, 404), (False, False))},
+    ),
+    "restore, erase": ((restore, erase), True, {((200, 204), None), ((404, 204), None)}),
+    "restore, purge": (
+        (restore, purge),
+        True,
+        {((200, "purged"), (False, False)), ((404, "purged"), None)},
+    ),
+    "erase, erase": ((erase, erase), False, {((204, 404), None), ((404, 204), None)}),
+    "erase, purge": ((erase, purge), True, {((204, "purged"), None), ((404, "purged"), None)}),
+    "batch, batch": (
+        (batch("complete", "complete", "complete"), batch("complete", "update")),
+        False,
+        {((200, 200), (False, False))},
+    ),
+    "batch, delete": (
+        (batch("complete", "update"), delete),
+        False,
+        {((200, 204), (True, True)), ((404, 204), (False, True))},
+    ),
+    "batch that deletes, batch that restores": (
+        (batch("delete"), batch("restore")),
+        False,
+        {((200, 200), (False, True)), ((200, 200), (False, False))},
+    ),
+    "operator completes, toggle": (
+        (by_an_operator("complete"), toggle),
+        False,
+        {((1, 200), (False, False)), ((0, 200), (True, False))},
+    ),
+    "operator trashes, patch": (
+        (by_an_operator("trash"), patch),
+        False,
+        {((1, 200), (False, True)), ((1, 404), (False, True))},
+    ),
+}
+
+
+@pytest.mark.parametrize("race", OUTCOMES)
+def test_the_outcome_is_one_of_those_in_some_order(alice, race):
+    acts, trashed, allowed = OUTCOMES[race]
+    for _ in range(ROUNDS):
+        task = TaskFactory(owner=alice, deleted_at=timezone.now() if trashed else None)
+        answers = tuple(at_once(len(acts), lambda number, task=task: acts[number](alice, task)))
+        left = Task.objects.filter(pk=task.pk).first()
+        assert (answers, left and (left.completed, left.deleted_at is not None)) in allowed
+        Task.objects.all().delete()
+
+
+def test_batches_in_crossing_orders_do_not_deadlock(alice):
+    tasks = [str(task.id) for task in TaskFactory.create_batch(6, owner=alice)]
+    orders = [tasks, tasks[::-1], tasks[3:] + tasks[:3], tasks[::2] + tasks[1::2]]
+
+    def act(number):
+        operations = [{"op": "complete", "id": pk} for pk in orders[number]]
+        return ApiClient().sign_in(alice).post(f"{TASKS}/batch", {"operations": operations}).status_code
+
+    for _ in range(ROUNDS):
+        assert at_once(4, act) == [200] * 4
+    assert not Task.objects.completed().exists()
+    assert ChangeCounter.read(alice.pk)[0] == 6 + ROUNDS * 4 * 6
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_two_users_who_choose_the_same_ids_do_not_deadlock(alice, bob, atomic):
+    for round_ in range(ROUNDS):
+        chosen = [f"00000000-0000-4000-8000-{round_:06}{number:06}" for number in range(8)]
+
+        def act(number, chosen=chosen):
+            ids = chosen if number % 2 else chosen[::-1]
+            operations = [{"op": "create", "id": pk, "data": {"title": "x"}} for pk in ids]
+            client = ApiClient().sign_in((alice, bob)[number % 2])
+            return client.post(f"{TASKS}/batch", {"atomic": atomic, "operations": operations})
+
+        answers = at_once(4, act)
+        statuses = [answer.status_code for answer in answers]
+        assert sorted(statuses) == ([200, 200, 409, 409] if atomic else [200] * 4)
+        assert Task.objects.filter(pk__in=chosen).count() == 8
+        assert len(set(Task.objects.filter(pk__in=chosen).values_list("owner", flat=True))) == 1
+
+
+# --- an account that goes ------------------------------------------------------
+
+
+@pytest.mark.parametrize("tasks", [0, 3])
+def test_an_account_that_is_deleted_while_it_is_written_to(alice, tasks):
+    TaskFactory.create_batch(tasks, owner=alice)
+    clients = [ApiClient().sign_in(alice) for _ in range(4)]
+
+    def act(number):
+        if number == 4:
+            User.objects.get(pk=alice.pk).delete()
+            return 204
+        body = {"operations": [{"op": "create", "data": {"title": "x"}}] * 3}
+        return clients[number].post(f"{TASKS}/batch", body).status_code
+
+    statuses = at_once(5, act)
+    assert set(statuses) <= {200, 204, 401, 409}
+    assert not User.objects.exists()
+    assert not Task.objects.exists()
+    assert not ChangeCounter.objects.exists()
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite takes one writer at a time")
+def test_the_deletion_waits_for_a_writer_and_the_writer_not_for_it(alice):
+    TaskFactory(owner=alice)
+    written = threading.Event()
+
+    def write():
+        with Writing.of(alice) as writing:
+            writing.create(title="Last")
+            written.set()
+            while not waiting_for_a_lock():
+                time.sleep(0.01)
+        connections.close_all()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert written.wait(60)
+    # A deadlock would be found out by the server within a second, and refuse one of the two.
+    alice.delete()
+    writer.join()
+    assert not Task.objects.exists()
+
+
+def waiting_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return cursor.fetchone()[0]
