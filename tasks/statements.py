@@ -27,7 +27,7 @@ RETURNING id
 """
 FIXED = {'"id"', '"owner_id"', '"created_at"'}
 ERASE = """
-DELETE FROM "tasks_task" WHERE "owner_id" = %s AND id IN ({ids}) RETURNING version, deleted_at IS NULL
+DELETE FROM "tasks_task" WHERE "owner_id" = %s AND id IN ({ids}) RETURNING version, deleted_at
 """
 
 
@@ -77,4 +77,5 @@ def erase(pk_field: "Field[Any, Any]", owner: UUID, ids: Sequence[UUID]) -> list
     sql = ERASE.format(ids=", ".join(["%s"] * len(ids)))
     with connection.cursor() as cursor:
         cursor.execute(sql, [prepare(pk_field, pk) for pk in (owner, *ids)])
-        return [(version, bool(alive)) for version, alive in cursor.fetchall()]
+        # Judged here: SQLite says of `deleted_at IS NULL` in RETURNING that it is false.
+        return [(version, deleted_at is None) for version, deleted_at in cursor.fetchall()]

@@ -69,6 +69,7 @@ class Clients(RuleBasedStateMachine):
         self.walks = {}
         for name in self.accounts:
             self.create(name, {"data": {"title": "milk"}, "id": None, "key": None})
+            self.keep_a_token(name)
 
     def __init__(self):
         super().__init__()
@@ -259,12 +260,13 @@ class Clients(RuleBasedStateMachine):
 
     @rule(user=users)
     def keep_a_token(self, user):
-        answer = self.clients[user].get(f"{TASKS}/changes")
-        account = self.accounts[user]
-        self.tokens[user] = [
-            *self.tokens[user][-1:],
-            (answer.json()["next"], account.alive(), account.version, len(account.lost)),
-        ]
+        self.tokens[user] = [*self.tokens[user][-1:], self.token_of(user)]
+
+    def token_of(self, user):
+        """Return a token, and what its client then knows."""
+        account, answer = self.accounts[user], self.clients[user].get(f"{TASKS}/changes").json()
+        assert (answer["deleted"], answer["has_more"]) == ([], False), "a beginning is told of the living"
+        return answer["next"], account.alive(), account.version, len(account.lost)
 
     @rule(user=users)
     def walk(self, user):
@@ -311,21 +313,27 @@ class Clients(RuleBasedStateMachine):
     def the_feed_replayed_from_any_token_equals_the_list(self):
         for user, client in getattr(self, "clients", {}).items():
             account = self.accounts[user]
-            for since, state, version, lost in [*self.tokens[user], ("", {}, 0, len(account.lost))]:
-                mine, token, more = dict(state), since, True
-                while more:
-                    answer = client.get(f"{TASKS}/changes", {"since": token, "limit": 2})
-                    if answer.status_code == 410:
-                        gone = account.lost[lost:]
-                        assert any(alive or then > version for then, alive in gone), "410 for nothing"
-                        break
-                    page = answer.json()
-                    mine.update({task["id"]: task for task in page["changed"]})
-                    for entry in page["deleted"]:
-                        mine.pop(entry["id"], None)
-                    token, more = page["next"], page["has_more"]
-                else:
-                    assert mine == account.alive()
+            kept = self.tokens[user]
+            for number, (since, state, version, lost) in enumerate([*kept, ("", {}, 0, len(account.lost))]):
+                mine = self.replay(client, since, dict(state))
+                must_begin_anew = any(alive or then > version for then, alive in account.lost[lost:])
+                assert mine == (None if must_begin_anew else account.alive())
+                if mine is None:
+                    kept[number] = self.token_of(user)
+
+    def replay(self, client, token, mine):
+        """Return what a client then has that goes on from a token; None where it must begin anew."""
+        more = True
+        while more:
+            answer = client.get(f"{TASKS}/changes", {"since": token, "limit": 2})
+            if answer.status_code == 410:
+                return None
+            page = answer.json()
+            mine.update({task["id"]: task for task in page["changed"]})
+            for entry in page["deleted"]:
+                mine.pop(entry["id"], None)
+            token, more = page["next"], page["has_more"]
+        return mine
 
 
 @pytest.mark.django_db

@@ -19,7 +19,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 
 def duration(text: str) -> timedelta:
     """Return the duration that is written `90s`, `15m`, `12h`, `30d` or `2w`."""
-    if not (match := re.fullmatch("([0-9]{1,6})([smhdw])", text)):
+    if not (match := re.fullmatch("([0-9]{1,4})([smhdw])", text)):
         raise ArgumentTypeError(f"{text!r} is no duration: write it as in 30d or 12h.")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
 
