@@ -15,15 +15,23 @@ TAKEN_BY_CREATE = {"idempotency_key"}
 TAKEN_BY_OTHERS = {"if_match"}
 
 
+class KeyField(TextField):
+    """An idempotency key."""
+
+    default_error_messages = {"invalid": IDEMPOTENCY_KEY_INVALID}
+
+    def to_internal_value(self, data: str) -> str:
+        """Return the key, which must be one as it stands."""
+        return data if IDEMPOTENCY_KEY.fullmatch(data) else self.fail("invalid")
+
+
 class OperationSerializer(StrictSerializer):
     """One write. `data` is what the body would be, were it sent alone."""
 
     op = serializers.ChoiceField(["create", "update", "complete", "delete", "restore"])
     id = TextField(required=False, help_text="The task's; of a new one, if the client chooses it.")
     if_match = IfMatchField(required=False, help_text="The version that the task must have.")
-    idempotency_key = serializers.RegexField(
-        IDEMPOTENCY_KEY, required=False, error_messages={"invalid": IDEMPOTENCY_KEY_INVALID}
-    )
+    idempotency_key = KeyField(required=False, help_text="What `Idempotency-Key` is to one creation.")
     data = serializers.DictField(required=False)  # type: ignore[assignment]  # DRF takes it off the class
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
