@@ -7,6 +7,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from tasks.models import ChangeCounter, Task
+
 OURS = ("tasks", "users")
 
 
@@ -44,3 +46,33 @@ def test_every_migration_can_be_undone_and_done_again():
         call_command("migrate", verbosity=0)
     assert tables() == before
     assert MigrationExecutor(connection).migration_plan(plan.leaf_nodes()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tasks_from_before_the_counter_are_counted():
+    executor = MigrationExecutor(connection)
+    before = [node for node in executor.loader.graph.leaf_nodes() if node[0] != "tasks"]
+    try:
+        executor.migrate([("tasks", "0001_initial")])
+        old = executor.loader.project_state([("tasks", "0001_initial"), *before]).apps
+        owners = [old.get_model("users", "User").objects.create(email=f"{name}@example.com") for name in "ab"]
+        with connection.cursor() as cursor:
+            for owner in (owners[0], owners[0], owners[1]):
+                insert_old_task(cursor, old.get_model("tasks", "Task"), owner)
+    finally:
+        call_command("migrate", verbosity=0)
+    assert list(Task.objects.values_list("version", "deleted_at")) == [(1, None)] * 3
+    assert {each.owner_id: each.change_seq for each in ChangeCounter.objects.all()} == {
+        owner.pk: 1 for owner in owners
+    }
+    assert Task.objects.filter(owner=owners[0].pk).update(title="After") == 2
+    assert ChangeCounter.read(owners[0].pk) == (2, 0)
+
+
+def insert_old_task(cursor, model, owner):
+    """Insert a row as the first release did, which knew of no counter."""
+    task = model(owner=owner, title="Before")
+    fields = model._meta.concrete_fields
+    values = [field.get_db_prep_save(getattr(task, field.attname), connection) for field in fields]
+    columns = ", ".join(field.column for field in fields)
+    cursor.execute(f"INSERT INTO tasks_task ({columns}) VALUES ({', '.join(['%s'] * len(fields))})", values)

@@ -2,6 +2,7 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -78,3 +79,38 @@ def test_an_operator_adds_a_task_for_somebody(as_operator, alice):
     task = Task.objects.get()
     assert (task.owner, task.title, task.completed) == (alice, "From the office", False)
     assert task.created_at == task.updated_at
+
+
+def act(client, action, *tasks):
+    rows = [str(task.pk) for task in tasks]
+    answer = client.post(LIST, {"action": action, "_selected_action": rows}, follow=True)
+    return answer.content.decode()
+
+
+def test_tasks_are_moved_to_the_trash_and_back(as_operator):
+    alive, trashed = TaskFactory(), TaskFactory(deleted_at=timezone.now())
+    assert "Moved 1 tasks to the trash." in act(as_operator, "trash", alive, trashed)
+    assert Task.objects.trashed().count() == 2
+    assert "Restored 1 tasks." in act(as_operator, "restore", alive)
+    assert Task.objects.alive().get() == alive
+
+
+def test_what_is_in_the_trash_is_not_completed(as_operator):
+    task = TaskFactory(deleted_at=timezone.now())
+    assert "Completed 0 tasks." in act(as_operator, "complete", task)
+
+
+@pytest.mark.parametrize(("empty", "title"), [("1", "Alive"), ("0", "Thrown away")])
+def test_the_trash_is_a_filter(as_operator, empty, title):
+    TaskFactory(title="Alive")
+    TaskFactory(title="Thrown away", deleted_at=timezone.now())
+    text = as_operator.get(LIST, {"deleted_at__isempty": empty}).content.decode()
+    assert {each for each in ("Alive", "Thrown away") if each in text} == {title}
+
+
+def test_the_form_shows_the_version_and_no_key(as_operator):
+    task = TaskFactory(idempotency_key="a key of hers", deleted_at=timezone.now())
+    text = as_operator.get(reverse("admin:tasks_task_change", args=[task.pk])).content.decode()
+    assert "In the trash since" in text
+    assert "Version" in text
+    assert "a key of hers" not in text

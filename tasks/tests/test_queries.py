@@ -136,6 +136,63 @@ def test_a_page_is_a_range_of_an_index(as_alice, many, *, ordering, index, colum
             assert re.search(rf"ROW\(\(?{column}\)?[:a-z]*, id\) {operator} ROW\(", condition[1]), plan
 
 
+@pytest.mark.parametrize(
+    ("ordering", "index"), [("-created_at", "task_trash_created"), ("-title", "task_trash_title")]
+)
+def test_a_page_of_the_trash_is_a_range_of_an_index_of_its_own(as_alice, many, *, ordering, index):
+    Task.objects.filter(title__endswith="1").trash()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks_task")
+    first = as_alice.get(f"{TASKS}?deleted=true&ordering={ordering}&limit=20")
+    plan = plan_of_page(as_alice, links(first)["next"])
+    assert index in plan, plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert "Sort" not in plan, plan
+
+
+def plan_of(statement, parameters):
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        else:
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def captured(act, what):
+    """Return the statement and the parameters of what `act` asks for and `what` is in."""
+    found = []
+
+    def keep(execute, sql, parameters, *rest):
+        if all(part in sql for part in ("SELECT", '"tasks_task"', what)):
+            found.append((sql, parameters))
+        return execute(sql, parameters, *rest)
+
+    with connection.execute_wrapper(keep):
+        act()
+    (only,) = found
+    return only
+
+
+def test_a_page_of_the_feed_is_a_range_of_an_index(as_alice, many):
+    since = as_alice.get(f"{TASKS}/changes?limit=20").json()["next"]
+    plan = plan_of(*captured(lambda: as_alice.get(f"{TASKS}/changes?limit=20&since={since}"), "LIMIT"))
+    assert "task_owner_version" in plan, plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert "Sort" not in plan, plan
+
+
+@pytest.mark.parametrize("named", [{}, {"id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69"}])
+def test_a_key_is_looked_for_in_its_index(as_alice, alice, many, named):
+    body = {"title": "x", **named}
+    select = captured(lambda: as_alice.post(TASKS, body, HTTP_IDEMPOTENCY_KEY="k"), 'idempotency_key" IN')
+    plan = plan_of(*select)
+    assert "task_idempotency_key_unique" in plan, plan
+    assert "task_owner_version" not in plan, plan
+    assert "Seq Scan" not in plan, plan
+    assert not re.search("SCAN tasks_task", plan), plan
+
+
 def test_the_first_page_is_read_from_the_index_too(as_alice, many):
     plan = plan_of_page(as_alice, f"{TASKS}?limit=20")
     assert "task_owner_created" in plan
