@@ -134,11 +134,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Delete the account and everything it owns. What stays of an external one is a tombstone."""
         log_entries = apps.get_model("admin.LogEntry").objects.filter(content_type__model="user")
         with transaction.atomic():
-            # What an account has one of is locked before it, as everywhere, or two would deadlock.
+            # What an account has one of is locked before it, as by everybody, or two would deadlock;
+            # it is made where it is missing, so that whoever makes it otherwise waits too.
             for relation in self._meta.related_objects:
                 if relation.one_to_one:
                     rows = relation.related_model._default_manager.select_for_update()  # noqa: SLF001  (Django documents it)
-                    rows.filter(**{relation.field.name: self.pk}).first()
+                    rows.get_or_create(None, **{relation.field.name: self})
             # A task written meanwhile would keep the account: its writer waits, and finds nobody.
             User.objects.select_for_update().filter(pk=self.pk).first()
             if self.issuer is not None and self.subject is not None:

@@ -21,7 +21,7 @@ from users.tests.factories import UserFactory
 TASKS = "/api/v1/tasks"
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
-    max_examples=200 if LONG else 12,
+    max_examples=200 if LONG else 8,
     stateful_step_count=50 if LONG else 25,
     deadline=None,
     database=None,
