@@ -14,6 +14,7 @@ from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
 from tasks.writing import Writing
 from users.models import User
+from users.tests.factories import UserFactory
 
 TASKS = "/api/v1/tasks"
 ROUNDS = 5
@@ -147,6 +148,16 @@ def test_the_outcome_is_one_of_those_in_some_order(alice, race):
         Task.objects.all().delete()
 
 
+def test_changes_of_different_fields_at_the_same_moment_all_stay(alice):
+    changes = [{"title": "New"}, {"description": "New"}, {"completed": True}]
+    for _ in range(ROUNDS):
+        task = TaskFactory(owner=alice)
+        acts = [request("patch", "", change) for change in changes]
+        assert at_once(3, lambda number, task=task, acts=acts: acts[number](alice, task)) == [200] * 3
+        task.refresh_from_db()
+        assert (task.title, task.description, task.completed) == ("New", "New", True)
+
+
 def test_batches_in_crossing_orders_do_not_deadlock(alice):
     tasks = [str(task.id) for task in TaskFactory.create_batch(6, owner=alice)]
     orders = [tasks, tasks[::-1], tasks[3:] + tasks[:3], tasks[::2] + tasks[1::2]]
@@ -164,7 +175,7 @@ def test_batches_in_crossing_orders_do_not_deadlock(alice):
 @pytest.mark.parametrize("atomic", [True, False])
 def test_two_users_who_choose_the_same_ids_do_not_deadlock(alice, bob, atomic):
     for round_ in range(ROUNDS):
-        chosen = [f"00000000-0000-4000-8000-{round_:06}{number:06}" for number in range(8)]
+        chosen = [f"00000000-0000-4000-8000-{round_:06}{number:06}" for number in range(100)]
 
         def act(number, chosen=chosen):
             ids = chosen if number % 2 else chosen[::-1]
@@ -175,7 +186,7 @@ def test_two_users_who_choose_the_same_ids_do_not_deadlock(alice, bob, atomic):
         answers = at_once(4, act)
         statuses = [answer.status_code for answer in answers]
         assert sorted(statuses) == ([200, 200, 409, 409] if atomic else [200] * 4)
-        assert Task.objects.filter(pk__in=chosen).count() == 8
+        assert Task.objects.filter(pk__in=chosen).count() == 100
         assert len(set(Task.objects.filter(pk__in=chosen).values_list("owner", flat=True))) == 1
 
 
@@ -183,22 +194,23 @@ def test_two_users_who_choose_the_same_ids_do_not_deadlock(alice, bob, atomic):
 
 
 @pytest.mark.parametrize("tasks", [0, 3])
-def test_an_account_that_is_deleted_while_it_is_written_to(alice, tasks):
-    TaskFactory.create_batch(tasks, owner=alice)
-    clients = [ApiClient().sign_in(alice) for _ in range(4)]
+def test_an_account_that_is_deleted_while_it_is_written_to(tasks):
+    for _ in range(ROUNDS):
+        owner = UserFactory()
+        TaskFactory.create_batch(tasks, owner=owner)
+        clients = [ApiClient().sign_in(owner) for _ in range(4)]
 
-    def act(number):
-        if number == 4:
-            User.objects.get(pk=alice.pk).delete()
-            return 204
-        body = {"operations": [{"op": "create", "data": {"title": "x"}}] * 3}
-        return clients[number].post(f"{TASKS}/batch", body).status_code
+        def act(number, owner=owner, clients=clients):
+            if number == 4:
+                User.objects.get(pk=owner.pk).delete()
+                return 204
+            body = {"operations": [{"op": "create", "data": {"title": "x"}}] * 3}
+            return clients[number].post(f"{TASKS}/batch", body).status_code
 
-    statuses = at_once(5, act)
-    assert set(statuses) <= {200, 204, 401, 409}
-    assert not User.objects.exists()
-    assert not Task.objects.exists()
-    assert not ChangeCounter.objects.exists()
+        assert set(at_once(5, act)) <= {200, 204, 401, 409}
+        assert not User.objects.exists()
+        assert not Task.objects.exists()
+        assert not ChangeCounter.objects.exists()
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite takes one writer at a time")
@@ -227,3 +239,50 @@ def waiting_for_a_lock():
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         return cursor.fetchone()[0]
+
+
+def test_a_task_for_an_account_that_is_gone_is_a_conflict():
+    client = ApiClient()
+    client.force_authenticate(UserFactory.build())
+    answer = client.post(TASKS, {"title": "Too late"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert not Task.objects.exists()
+
+
+# --- the orders that keep all this from happening -------------------------------------
+
+
+@pytest.fixture
+def statements():
+    """Collect what is executed, with its parameters."""
+    found = []
+
+    def keep(execute, sql, parameters, *rest):
+        found.append((sql, parameters))
+        return execute(sql, parameters, *rest)
+
+    with connection.execute_wrapper(keep):
+        yield found
+
+
+@pytest.mark.parametrize("tasks", [0, 1])
+def test_a_counter_is_locked_before_its_account_even_if_it_has_to_be_made(alice, statements, tasks):
+    TaskFactory.create_batch(tasks, owner=alice)
+    statements.clear()
+    alice.delete()
+    order = [sql for sql, _ in statements if "SAVEPOINT" not in sql and "BEGIN" not in sql]
+    first_of_the_account = next(number for number, sql in enumerate(order) if '"users_user"' in sql)
+    before = order[:first_of_the_account]
+    assert before
+    assert all("tasks_changecounter" in sql for sql in before)
+    assert any("INSERT" in sql for sql in before) == (tasks == 0)
+
+
+def test_rows_are_stored_in_the_order_of_their_ids(as_alice, statements):
+    chosen = [f"00000000-0000-4000-8000-00000000000{number}" for number in (3, 1, 2)]
+    operations = [{"op": "create", "id": pk, "data": {"title": "x"}} for pk in chosen]
+    assert as_alice.post(f"{TASKS}/batch", {"operations": operations}).status_code == 200
+    (parameters,) = [given for sql, given in statements if 'INSERT INTO "tasks_task"' in sql]
+    stored = [str(given) for given in parameters if str(given).replace("-", "")[:20] == "0" * 12 + "40008000"]
+    assert len(stored) == 3
+    assert stored == sorted(stored)
