@@ -50,7 +50,7 @@ def wsgi(application: Callable) -> Call:
             "wsgi.url_scheme": "http",
         }
         statuses: list[str] = []
-        answer = application(environ, lambda status, headers, _=None: statuses.append(status))
+        answer = application(environ, lambda status, *_: statuses.append(status))
         b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()

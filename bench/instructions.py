@@ -1,6 +1,6 @@
-"""`make bench-instructions`: instructions a request, of the service, of the design it replaces, and of the floor.
+"""`make bench-instructions`: what a request costs the service, the design it replaces, and the floor.
 
-Under valgrind's callgrind, in process, without a server; PostgreSQL runs outside of it. Writes
+Instructions under valgrind's callgrind, in process, without a server; PostgreSQL runs outside of it. Writes
 bench/instructions.json, and bench/baseline.json for the running Python. `--check` counts the
 service alone and fails where an operation costs more than 3 % above the baseline; it says why
 where it cannot count.
@@ -128,19 +128,11 @@ def main() -> int:
     results = {name: {subject: counts[subject][name] for subject in counts} for name in MIX}
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     BASELINE.write_text(json.dumps({**baseline, PYTHON: counts["ours"]}, indent=2) + "\n")
-    for name, each in results.items():
-        ratios = f"{each['ours'] / each['fastapi']:.2f} of FastAPI, {each['ours'] / each['floor']:.2f} of the floor"
-        print(f"{name:7} {each['ours']:>10,}  {ratios}")
-    mix = {subject: sum(share * each[subject] for share, each in mixed(results)) for subject in counts}
-    print(
-        f"mix     {mix['ours']:>10,.0f}  {mix['ours'] / mix['fastapi']:.2f} of FastAPI, {mix['ours'] / mix['floor']:.2f} of the floor"
-    )
+    mix = {subject: sum(MIX[name] * results[name][subject] for name in MIX) for subject in counts}
+    for name, each in {**results, "mix": mix}.items():
+        ours, fastapi, floor = (each[subject] for subject in ("ours", "fastapi", "floor"))
+        print(f"{name:7} {ours:>12,.0f}   {ours / fastapi:.2f} of FastAPI   {ours / floor:.2f} of the floor")
     return 0
-
-
-def mixed(results: dict[str, dict[str, int]]) -> list[tuple[float, dict[str, int]]]:
-    """Return each operation's share of the mix beside its counts."""
-    return [(MIX[name], each) for name, each in results.items()]
 
 
 if __name__ == "__main__":

@@ -15,3 +15,4 @@ class ProjectConfig(AppConfig):
         """Register the system checks and the receivers of the request log."""
         import_module("config.checks")
         import_module("config.request_log")
+        import_module("config.timestamps")

@@ -5,10 +5,13 @@ import uuid
 from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from django.http import QueryDict
 from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ErrorDetail
@@ -55,6 +58,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "service_unavailable": (503, "The service cannot answer just now: try again shortly."),
 }
 
+MAX_REMEMBERED_QUERY = 100
 Fault = dict[str, str]
 
 
@@ -251,7 +255,7 @@ class StrictView(APIView):
     is what every answer says to caches.
     """
 
-    query: dict[str, Any]
+    query: Mapping[str, Any]
     cache_control = "no-store"
     bodyless_methods: Set[str] = frozenset({"GET", "HEAD", "DELETE"})
     # OPTIONS is the preflight's, and answered before a view is asked.
@@ -281,9 +285,20 @@ class StrictView(APIView):
         return response
 
 
-def read_query(request: Request, serializer_class: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+def read_query(request: Request, serializer_class: type[serializers.Serializer[Any]]) -> Mapping[str, Any]:
     """Return the validated parameters. Raises Problem naming each that is unknown, repeated or bad."""
-    given = dict(request.query_params.lists())
+    query_string = request.META["QUERY_STRING"]
+    # Longer ones have a cursor or a token: they hardly come twice.
+    short = len(query_string) <= MAX_REMEMBERED_QUERY
+    return (validate_query if short else validate_query.__wrapped__)(query_string, serializer_class)
+
+
+@lru_cache(maxsize=512)
+def validate_query(
+    query_string: str, serializer_class: type[serializers.Serializer[Any]]
+) -> Mapping[str, Any]:
+    """Return the validated parameters of a query; the same question is not taken apart twice."""
+    given = dict(QueryDict(query_string).lists())
     serializer = serializer_class(data={name: values[-1] for name, values in given.items()})
     serializer.is_valid()
     faults = [
@@ -298,5 +313,4 @@ def read_query(request: Request, serializer_class: type[serializers.Serializer[A
             faults.append(parameter_fault(name, "repeated_parameter", "Give this parameter once."))
     if faults:
         raise Problem.of_faults(faults)
-    query: dict[str, Any] = serializer.validated_data
-    return query
+    return MappingProxyType(serializer.validated_data)

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from config.wire import Problem, parameter_fault
-from tasks.models import ChangeCounter
+from tasks.reading import read_counter
 
 if TYPE_CHECKING:
     from users.models import User
@@ -65,7 +65,7 @@ def etag_of_list(request: Request, user: "User") -> str:
 
     It holds for one user, one address with its query, and one release: another may show tasks differently.
     """
-    seq, _ = ChangeCounter.read(user.pk)
+    seq, _ = read_counter(user)
     asked = f"{settings.VERSION} {user.pk} {request.build_absolute_uri()}"
     return f'W/"{seq}-{salted_hmac("tasks.list", asked, algorithm="sha256").hexdigest()[:16]}"'
 

@@ -10,7 +10,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from config.wire import CountField, Problem, TextField, TimestampField, parameter_fault
-from tasks.models import ChangeCounter, Task
+from tasks.models import Task
+from tasks.reading import read_counter
 from tasks.serializers import EXAMPLE, TaskSerializer
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ def changes_since(user: "User", since: str, limit: int) -> Changes:
         token = read_token(user, since)
         rows = rows_after(token, user, limit)
         # The counter after the rows: what was purged meanwhile is missing in them.
-        if not is_usable(token, *ChangeCounter.read(user.pk)):
+        if not is_usable(token, *read_counter(user)):
             raise expired()
     else:
         # The counter before the rows: what is trashed meanwhile was perhaps shown alive.
-        token = SyncToken(0, UUID(int=0), began=ChangeCounter.read(user.pk)[0])
+        token = SyncToken(0, UUID(int=0), began=read_counter(user)[0])
         rows = rows_after(token, user, limit)
     page = rows[:limit]
     if page:

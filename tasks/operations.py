@@ -223,6 +223,8 @@ def apply_all(attempt: Attempt, operations: list[Operation], *, atomic: bool) ->
             results.append(operation.apply(attempt))
         except Problem as problem:
             if atomic:
+                # Whether an earlier one fails too, by an id that another owner holds, storing tells.
+                attempt.writing.store()
                 raise Refused(index, problem) from None
             results.append(problem)
     return results

@@ -27,6 +27,7 @@ from tasks.operations import (
     perform,
 )
 from tasks.permissions import IsOwner
+from tasks.reading import read_named
 from tasks.schema import documented
 from tasks.serializers import TaskSerializer
 
@@ -76,8 +77,8 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
     def get_object(self) -> Task:
         """Return the task in the address. Raises Http404 for a stranger's as for one that never was."""
         pk = parse_uuid(self.kwargs["id"])
-        task = self.get_queryset().alive().filter(pk=pk).order_by().first() if pk else None
-        if task is None:
+        task = next(iter(read_named(self.caller, [pk])), None) if pk else None
+        if task is None or task.deleted_at:
             raise Http404
         self.check_object_permissions(self.request, task)
         return task

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tasks import statements
 from tasks.models import ChangeCounter, Task
+from tasks.reading import read_named
 
 if TYPE_CHECKING:
     from users.models import User
@@ -53,15 +54,17 @@ class Writing:
         with transaction.atomic():
             writing = cls(owner, ChangeCounter.advance(owner.pk, changes) - changes)
             yield writing
-            if writing.changed:
-                writing.store()
+            writing.store()
             if dry_run or not writing.changed:
                 transaction.set_rollback(True)
 
     def read(self, ids: Sequence[UUID], keys: Sequence[str] = ()) -> None:
         """Read the tasks with these ids, and those that were created with these keys."""
-        named = Q(pk__in=ids) | Q(idempotency_key__in=keys) if keys else Q(pk__in=ids)
-        found = Task.objects.owned_by(self.owner).filter(named).order_by()
+        if keys:
+            named = Q(pk__in=ids) | Q(idempotency_key__in=keys)
+            found = list(Task.objects.owned_by(self.owner).filter(named).order_by())
+        else:
+            found = read_named(self.owner, ids)
         self.tasks = {task.pk: task for task in found}
 
     def change(self, task: Task, **fields: Any) -> Task:
@@ -104,6 +107,8 @@ class Writing:
 
     def store(self) -> None:
         """Store what was changed. Raises IdsUnavailable where another owner holds an id."""
+        if not self.changed:
+            return
         taken = self.changed.keys() - statements.store(self.owner.pk, list(self.changed.values()))
         if taken:
             raise IdsUnavailable(taken)

@@ -1,7 +1,8 @@
 """Who is asking: our own tokens, and the one query that tells whether they still count."""
 
 import time
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import jwt
@@ -9,11 +10,13 @@ from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework_simplejwt import tokens
+from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
 
 from config.wire import Problem, parse_uuid
 from users import issuer
 from users.models import Session, Tombstone, User
+from users.statements import living_session
 
 TokenT = TypeVar("TokenT", bound=tokens.Token)
 
@@ -53,6 +56,25 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
 
+@lru_cache(maxsize=1024)
+def verified_claims(text: str, backend: TokenBackend) -> dict[str, Any]:
+    """Return the claims of a token that is signed by us and is whole. Raises PyJWTError.
+
+    Remembered by its very text: a token comes many times in its minutes, and nothing that was
+    right about it can become wrong but its `exp`, which is left to the caller.
+    """
+    claims: dict[str, Any] = jwt.decode(
+        text,
+        backend.prepared_signing_key,
+        [backend.algorithm],
+        {"verify_exp": False, "require": ["exp", "iat", "sub", "sid", "jti"]},
+        audience=backend.audience,
+        issuer=backend.issuer,
+        leeway=backend.get_leeway(),
+    )
+    return claims
+
+
 def read_token(token_class: type[TokenT], text: str) -> tuple[TokenT, bool]:
     """Return the token, and whether the clock alone is against it.
 
@@ -64,15 +86,7 @@ def read_token(token_class: type[TokenT], text: str) -> tuple[TokenT, bool]:
     token = token_class()
     backend = token.get_token_backend()
     try:
-        token.payload = jwt.decode(
-            text,
-            backend.prepared_signing_key,
-            [backend.algorithm],
-            {"verify_exp": False, "require": ["exp", "iat", "sub", "sid", "jti"]},
-            audience=backend.audience,
-            issuer=backend.issuer,
-            leeway=backend.get_leeway(),
-        )
+        token.payload = dict(verified_claims(text, backend))
         token.verify_token_type()
     except (TokenError, jwt.PyJWTError, RecursionError):
         raise Problem("token_invalid") from None
@@ -125,7 +139,7 @@ class BearerAuthentication(BaseAuthentication):
     def own(self, text: str) -> tuple[User, Session]:
         """Return the user of one of our own access tokens, and its session."""
         token, expired = read_token(AccessToken, text)
-        session = Session.objects.alive().select_related("user").filter(id=token["sid"]).order_by().first()
+        session = living_session(token["sid"])
         if session is None or session.user.public_id != token["sub"]:
             raise Problem("token_invalid")
         if expired:

@@ -122,6 +122,14 @@ def test_the_first_that_fails_is_the_one_that_is_told(as_alice):
         assert document["errors"][0]["pointer"].startswith("#/operations/0")
 
 
+def test_a_foreign_id_before_it_is_the_first(as_alice, bob):
+    foreign = {"op": "create", "id": str(TaskFactory(owner=bob).pk), "data": {"title": "x"}}
+    faulty = {"op": "create", "data": {"title": ""}}
+    document = assert_problem(batch(as_alice, CREATE, foreign, faulty), "id_unavailable")
+    assert document["errors"][0]["pointer"] == "#/operations/1/data/id"
+    assert not Task.objects.filter(title="x").exists()
+
+
 # --- dry run -----------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from rest_framework.test import APIClient
 
 from config.tests.problems import assert_problem, faults_of
 from conftest import ApiClient
+from tasks import views, writing
 from tasks.models import Task, TaskQuerySet
 from tasks.permissions import IsOwner
 from tasks.tests.factories import TaskFactory
@@ -75,9 +76,15 @@ def test_the_owner_of_other_tasks_is_a_stranger_too(as_bob, bob, task, *, method
     assert rows() == before
 
 
-@operations
-def test_is_owner_alone_keeps_strangers_out(unwatched, monkeypatch, task, *, method, rest, body):
+@pytest.fixture
+def every_read_is_unscoped(monkeypatch):
     monkeypatch.setattr(TaskQuerySet, "owned_by", lambda tasks, _user: tasks.all())
+    for module in (views, writing):
+        monkeypatch.setattr(module, "read_named", lambda _, ids: list(Task.objects.filter(pk__in=ids)))
+
+
+@operations
+def test_is_owner_alone_keeps_strangers_out(unwatched, every_read_is_unscoped, task, *, method, rest, body):
     before = rows()
     assert ids(unwatched.get(TASKS)) == [str(task.id)]
     foreign = call(unwatched, method, f"{TASKS}/{task.id}{rest}", body)
@@ -94,6 +101,17 @@ def test_the_scope_of_the_queryset_alone_keeps_strangers_out(
     monkeypatch.setattr(IsOwner, "has_object_permission", lambda *_: True)
     before = rows()
     assert call(as_stranger, method, f"{TASKS}/{task.id}{rest}", body).status_code == 404
+    assert rows() == before
+
+
+@operations
+def test_the_scope_of_the_statement_alone_keeps_strangers_writes_out(
+    unwatched, monkeypatch, every_read_is_unscoped, task, *, method, rest, body
+):
+    monkeypatch.setattr(IsOwner, "has_object_permission", lambda *_: True)
+    before = rows()
+    if method != "GET":
+        call(unwatched, method, f"{TASKS}/{task.id}{rest}", body)
     assert rows() == before
 
 
