@@ -122,9 +122,6 @@ def create(operation: Operation, attempt: Attempt) -> Result:
     """Create a task, or find that the same was asked before."""
     if operation.problem:
         raise operation.problem
-    if operation.pk in attempt.unavailable:
-        fault = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id cannot be used."}
-        raise Problem("id_unavailable", errors=[fault])
     twins = attempt.find_twins(operation)
     for task in twins:
         attempt.check_owner(task)
@@ -133,6 +130,9 @@ def create(operation: Operation, attempt: Attempt) -> Result:
         if task.deleted_at:
             raise Problem("task_deleted")
         return Result(201, task, replayed=True)
+    if operation.pk in attempt.unavailable:
+        fault = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id cannot be used."}
+        raise Problem("id_unavailable", errors=[fault])
     chosen = {"id": operation.pk} if operation.pk else {}
     task = attempt.writing.create(
         **chosen,

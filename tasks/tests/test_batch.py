@@ -130,6 +130,13 @@ def test_a_foreign_id_before_it_is_the_first(as_alice, bob):
     assert not Task.objects.filter(title="x").exists()
 
 
+def test_a_key_is_judged_before_a_foreign_id_as_it_is_alone(as_alice, bob):
+    as_alice.post(TASKS, {"title": "x"}, HTTP_IDEMPOTENCY_KEY="k")
+    foreign = {"op": "create", "id": str(TaskFactory(owner=bob).pk), "data": {"title": "x"}}
+    first, second = results(as_alice, foreign, {**foreign, "idempotency_key": "k"}, atomic=False)
+    assert (first["status"], second["status"]) == (409, 422)
+
+
 # --- dry run -----------------------------------------------------------------------
 
 
