@@ -135,7 +135,6 @@ match DATABASES["default"].get("ENGINE"):
         options.setdefault("connect_timeout", 3)
         # A transaction pooler refuses startup options: there the limits belong to the role.
         if DATABASE_POOLER == "none":
-            options |= {"server_side_binding": True, "prepare_threshold": 0}
             milliseconds = int((DATABASE_STATEMENT_TIMEOUT or timedelta()) / timedelta(milliseconds=1))
             limits = f"-c statement_timeout={milliseconds} -c lock_timeout=2000"
             limits += " -c idle_in_transaction_session_timeout=10000"
