@@ -6,9 +6,9 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test check openapi
+.PHONY: help run dev test test-pooler check openapi
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 run: .env ## install, migrate and serve on 127.0.0.1:$PORT (default 8000)
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -21,6 +21,9 @@ dev: .env ## the same, reloading whenever a file changes, with DEBUG on
 
 test: .venv/installed-dev ## the whole suite, on SQLite and on PostgreSQL
 	@$(BIN)/python -m config.tests.engines
+
+test-pooler: .venv/installed-dev ## the whole suite through a PgBouncer, which the system has to have
+	@$(BIN)/python -m config.tests.pooler
 
 check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenAPI, size
 	$(BIN)/ruff format --check .

@@ -50,6 +50,10 @@ secret_or_none = wants(
 database_url = wants(
     "must begin with postgresql:// or sqlite:///", re.compile("postgres(ql)?://|sqlite:///").match
 )
+direct_url_or_none = wants(
+    "must begin with postgresql:// and not name a pooler",
+    lambda value: not value or (re.match("postgres(ql)?://", value) and "-pooler." not in value),
+)
 not_empty = wants("must not be empty", bool)
 positive = wants("must be longer than 0s", lambda value: value > timedelta(0))
 not_negative = wants("must be 0 or more", lambda value: value >= type(value)(0))

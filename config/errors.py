@@ -13,7 +13,9 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     InternalError,
+    NotSupportedError,
     OperationalError,
+    connection,
 )
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -102,6 +104,10 @@ def problem_of_database(exc: Exception) -> Problem | None:
     match exc:
         case InternalError() if getattr(exc.__cause__, "sqlstate", None) == IDLE_IN_TRANSACTION:
             code = "service_unavailable"
+        case NotSupportedError() if has_outlived_a_column(exc):
+            # For as long as the connection lives, PostgreSQL would refuse that statement.
+            connection.close()
+            code = "service_unavailable"
         case OperationalError() | InterfaceError():
             code = "service_unavailable"
         case IntegrityError():
@@ -112,6 +118,12 @@ def problem_of_database(exc: Exception) -> Problem | None:
             return None
     log.warning("database_refused", code=code, exc_info=exc)
     return Problem(code)
+
+
+def has_outlived_a_column(exc: Exception) -> bool:
+    """Tell whether a migration changed a column's type under a statement that was prepared before."""
+    diagnosis = getattr(exc.__cause__, "diag", None)
+    return getattr(diagnosis, "source_function", None) == "RevalidateCachedQuery"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django's signature)

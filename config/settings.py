@@ -8,6 +8,7 @@ only the required variables set, the result is fit for production.
 
 import logging
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -108,18 +109,22 @@ DATABASE_POOLER = env.str(
     "transaction" if "-pooler." in (DATABASE_URL or "") else "none",
     validate=environment.one_of("none", "transaction"),
 )
+DATABASE_URL_DIRECT = env.str("DATABASE_URL_DIRECT", "", validate=environment.direct_url_or_none)
 DATABASE_STATEMENT_TIMEOUT = env.timedelta(
     "DATABASE_STATEMENT_TIMEOUT", timedelta(seconds=5), validate=environment.not_negative
 )
-DATABASES = {
-    "default": env.dj_db_url(
-        "DATABASE_URL",
-        EMBEDDED_DATABASE_URL,
-        conn_max_age=600,
-        conn_health_checks=True,
-        disable_server_side_cursors=DATABASE_POOLER == "transaction",
-    )
-    or {}
+served = env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL) or {}
+direct = env.dj_db_url("DATABASE_URL_DIRECT") if DATABASE_URL_DIRECT else None
+# A pooler stands in the way of migrations and dumps. `runserver` is served as gunicorn is.
+maintaining = Path(sys.argv[0]).name == "manage.py" and sys.argv[1:2] != ["runserver"]
+pooled = DATABASE_POOLER == "transaction" and not (direct and maintaining)
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **(direct if direct and maintaining else served),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": pooled,
+    }
 }
 match DATABASES["default"].get("ENGINE"):
     case "django.db.backends.sqlite3":
@@ -133,8 +138,10 @@ match DATABASES["default"].get("ENGINE"):
     case "django.db.backends.postgresql":
         options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
         options.setdefault("connect_timeout", 3)
-        # A transaction pooler refuses startup options: there the limits belong to the role.
-        if DATABASE_POOLER == "none":
+        # A transaction pooler refuses startup options: there the limits belong to the role. And
+        # it may give the next statement to a server connection where nothing has been prepared.
+        if not pooled:
+            options |= {"server_side_binding": True, "prepare_threshold": 0}
             milliseconds = int((DATABASE_STATEMENT_TIMEOUT or timedelta()) / timedelta(milliseconds=1))
             limits = f"-c statement_timeout={milliseconds} -c lock_timeout=2000"
             limits += " -c idle_in_transaction_session_timeout=10000"
@@ -326,3 +333,5 @@ if BETTER_AUTH_SECRET in (SECRET_KEY, SIMPLE_JWT["SIGNING_KEY"]):
     raise ImproperlyConfigured("BETTER_AUTH_SECRET: must not be the value of SECRET_KEY or JWT_SIGNING_KEY.")
 if SIMPLE_JWT["ISSUER"] == BETTER_AUTH_ISSUER:
     raise ImproperlyConfigured("BETTER_AUTH_ISSUER: must not be the value of JWT_ISSUER.")
+if direct and served.get("ENGINE") != direct["ENGINE"]:
+    raise ImproperlyConfigured("DATABASE_URL_DIRECT: must name the same database as DATABASE_URL.")

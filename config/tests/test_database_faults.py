@@ -7,7 +7,7 @@ from unittest.mock import patch
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, connection
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import override_settings
 
 from config.errors import problem_of
@@ -127,6 +127,15 @@ def test_a_statement_of_our_own_that_is_wrong_is_a_bug(as_alice):
     assert_nothing_leaks(answer)
 
 
+def another_connection():
+    """Return one more connection to the test database on PostgreSQL, of which Django knows nothing."""
+    parameters = connection.get_connection_params()
+    known = ("dbname", "user", "password", "host", "port")
+    return psycopg.connect(
+        **{name: parameters[name] for name in known if name in parameters}, autocommit=True
+    )
+
+
 @contextmanager
 def locked(task):
     """Let another connection hold the row (on SQLite: the one write lock) until the end."""
@@ -135,11 +144,24 @@ def locked(task):
             other.execute("BEGIN IMMEDIATE")
             yield "PRAGMA busy_timeout = 0"
     else:
-        parameters = connection.get_connection_params()
-        known = ("dbname", "user", "password", "host", "port")
-        with psycopg.connect(**{name: parameters[name] for name in known if name in parameters}) as other:
+        with another_connection() as other, other.transaction():
             other.execute("SELECT 1 FROM tasks_task WHERE id = %s FOR UPDATE", [task.pk])
-            yield "SET lock_timeout = '50ms'"
+            yield "SET LOCAL lock_timeout = '50ms'"
+
+
+@contextmanager
+def impatient(statement):
+    """Let the connection wait less; on PostgreSQL in one transaction: a pooler lends it for no longer."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(statement)
+            yield
+            connection.close()
+        else:
+            with transaction.atomic():
+                cursor.execute(statement)
+                yield
+                transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize(
@@ -149,11 +171,8 @@ def locked(task):
 @pytest.mark.django_db(transaction=True)
 def test_a_lock_that_is_not_let_go_is_service_unavailable(as_alice, alice, method, path, body):
     task = TaskFactory(owner=alice, title="x")
-    with locked(task) as impatience:
-        with connection.cursor() as cursor:
-            cursor.execute(impatience)
+    with locked(task) as impatience, impatient(impatience):
         assert_problem(getattr(as_alice, method)(f"{TASKS}/{task.pk}{path}", body), "service_unavailable")
-    connection.close()
     assert [(t.title, t.completed) for t in alice.tasks.all()] == [("x", False)]
 
 
@@ -162,12 +181,28 @@ def test_a_lock_that_is_not_let_go_is_service_unavailable(as_alice, alice, metho
 )
 @pytest.mark.django_db(transaction=True)
 def test_a_statement_that_takes_too_long_is_service_unavailable(as_alice):
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '50ms'")
-    with executing("SELECT pg_sleep(60)"):
+    with impatient("SET LOCAL statement_timeout = '50ms'"), executing("SELECT pg_sleep(60)"):
         answer = as_alice.get(TASKS)
-    connection.close()
     assert_problem(answer, "service_unavailable")
+
+
+@pytest.mark.skipif(
+    settings.DATABASE_URL.startswith("sqlite") or settings.DATABASE_POOLER == "transaction",
+    reason="nothing stays prepared",
+)
+@pytest.mark.django_db(transaction=True)
+def test_a_column_changed_under_a_prepared_statement_costs_a_connection_one_answer(as_alice):
+    """A migration that widens a column must not break the list for as long as connections live."""
+    column = "ALTER TABLE tasks_task ALTER title TYPE varchar"
+    assert as_alice.get(TASKS).status_code == 200
+    with another_connection() as other:
+        other.execute(f"{column}(201)")
+        try:
+            assert_problem(as_alice.get(TASKS), "service_unavailable")
+            assert as_alice.get(TASKS).status_code == 200
+        finally:
+            connection.close()
+            other.execute(f"{column}(200)")
 
 
 @pytest.mark.skipif(settings.DATABASE_URL.startswith("sqlite"), reason="SQLite has no server to lose")

@@ -1,9 +1,13 @@
 """How it is served, and what it believes of a proxy."""
 
+import http.client
 import importlib
+import json
 import os
 import runpy
 import signal
+import time
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +16,7 @@ from django.test import Client
 
 from config.tests.problems import assert_problem
 from config.tests.serving import gunicorn, send
+from tasks.models import Task
 
 TASKS = "/api/v1/tasks"
 BY_TLS = "X-Forwarded-Proto: https"
@@ -113,3 +118,44 @@ def test_a_server_listens_on_loopback_and_stops_when_told(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     assert os.environ["SECRET_KEY"] not in log.read_text()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_in_flight_is_finished_when_the_server_stops(as_alice, tmp_path):
+    log = tmp_path / "server.log"
+    body = b'{"title": "x"}'
+    with (
+        gunicorn(log) as (server, process),
+        closing(http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)) as client,
+    ):
+        client.putrequest("POST", TASKS)
+        client.putheader(*authorization_of(as_alice).split(": "))
+        for header in (("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
+            client.putheader(*header)
+        client.putheader("Expect", "100-continue")
+        client.endheaders()
+        # A thread has it from now on, and waits for the body.
+        assert client.sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        process.send_signal(signal.SIGTERM)
+        while "Handling signal: term" not in log.read_text():
+            time.sleep(0.1)
+        time.sleep(0.5)
+        assert process.poll() is None
+        client.send(body)
+        answer = client.getresponse()
+        assert (answer.status, json.load(answer)["title"]) == (201, "x")
+        assert process.wait(timeout=60) == 0
+    assert Task.objects.get().title == "x"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_is_kept_for_the_next_request(server, as_alice):
+    headers = {"Authorization": as_alice._credentials["HTTP_AUTHORIZATION"]}
+    sockets = set()
+    with closing(http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)) as client:
+        for method, path in (("GET", TASKS), ("GET", "/nowhere"), ("DELETE", TASKS), ("GET", "/health")):
+            client.request(method, path, headers=headers)
+            client.getresponse().read()
+            sockets.add(client.sock)
+    assert None not in sockets
+    assert len(sockets) == 1

@@ -1,12 +1,14 @@
 """What the settings make of a database's address, and what that database then does."""
 
+import json
 import sqlite3
 from contextlib import closing
 
 import pytest
+from django.conf import settings as project
 from django.db import OperationalError, connection, transaction
 
-from config.tests.test_settings import settings_of
+from config.tests.test_settings import REQUIRED, refusal, settings_of, start
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
@@ -39,6 +41,8 @@ def test_a_direct_connection_has_limits():
     assert database["OPTIONS"] == {
         "sslmode": "require",
         "connect_timeout": 3,
+        "server_side_binding": True,
+        "prepare_threshold": 0,
         "options": "-c statement_timeout=5000 -c lock_timeout=2000"
         " -c idle_in_transaction_session_timeout=10000",
     }
@@ -73,6 +77,55 @@ def test_options_of_the_address_are_kept():
     assert options["options"].startswith("-c search_path=tasks -c statement_timeout=5000 ")
 
 
+@pytest.mark.parametrize(
+    ("command", "goes_past"),
+    [
+        ("manage.py migrate", True),
+        ("/srv/tasks/manage.py dbshell", True),
+        ("./manage.py purge_sessions --dry-run", True),
+        ("manage.py runserver 8000", False),
+        ("gunicorn --config config/gunicorn.py", False),
+        ("pytest", False),
+    ],
+)
+def test_what_does_not_serve_goes_past_the_pooler(command, goes_past):
+    show = f"import json, sys; sys.argv = {command.split()!r}; from config.settings import DATABASES"
+    environment = {**REQUIRED, "DATABASE_URL": POOLED, "DATABASE_URL_DIRECT": DIRECT}
+    done = start("-c", f"{show}; print(json.dumps(DATABASES['default']))", **environment)
+    database = json.loads(done.stdout)
+    assert ("-pooler." in database["HOST"]) == (not goes_past)
+    assert ("options" in database["OPTIONS"]) == ("prepare_threshold" in database["OPTIONS"]) == goes_past
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] == (not goes_past)
+
+
+def test_manage_py_goes_past_the_pooler():
+    """For real: nobody listens at either address, and the refusal names the one that was tried."""
+    pooled, direct = (f"postgresql://owner:{SECRET}@127.0.0.1:{port}/tasks" for port in (1, 2))
+    environment = {**REQUIRED, "DATABASE_POOLER": "transaction", "DATABASE_URL": pooled}
+    for more, port in (({}, 1), ({"DATABASE_URL_DIRECT": direct}, 2)):
+        done = start("manage.py", "migrate", **environment, **more)
+        assert done.returncode != 0
+        assert f"port {port} failed" in done.stderr
+        assert SECRET not in done.stderr
+
+
+def test_both_addresses_are_of_one_database():
+    lines, _ = refusal(DATABASE_URL_DIRECT=DIRECT)
+    assert lines == ["DATABASE_URL_DIRECT: must name the same database as DATABASE_URL."]
+
+
+def test_statements_are_prepared_on_a_direct_connection(on_postgresql, as_alice):
+    for _ in range(2):
+        assert as_alice.get("/api/v1/tasks").status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%tasks_task%'")
+        statements = [statement for (statement,) in cursor.fetchall()]
+    if project.DATABASE_POOLER == "transaction":
+        assert statements == []
+    else:
+        assert any('"owner_id" = $1' in statement for statement in statements)
+
+
 def test_postgresql_keeps_the_limits(on_postgresql):
     with connection.cursor() as cursor:
         for name, limit in (
@@ -86,11 +139,10 @@ def test_postgresql_keeps_the_limits(on_postgresql):
 
 
 def test_postgresql_ends_a_statement_at_its_limit(on_postgresql):
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '50ms'")
-        with pytest.raises(OperationalError, match="statement timeout"):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '50ms'")
+        with pytest.raises(OperationalError, match="statement timeout"), transaction.atomic():
             cursor.execute("SELECT pg_sleep(60)")
-    connection.close()
 
 
 def test_sqlite_is_in_wal_and_waits_for_a_lock(on_sqlite):

@@ -103,6 +103,7 @@ def program():
     digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
     folder = VAR / f"better-auth-{digest[:12]}"
     if not folder.exists():
+        VAR.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=VAR, ignore_cleanup_errors=True) as name:
             fresh = shutil.copytree(SOURCE, Path(name) / "better-auth")
             try:

@@ -1,0 +1,133 @@
+"""`python -m config.tests.pooler`: the suite through a PgBouncer in transaction mode.
+
+PgBouncer is the system's (`apt-get install pgbouncer`); behind it is the PostgreSQL of
+`config.tests.engines`. Arguments go to pytest. Exits as pytest does, with 2 where there is no PgBouncer.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
+
+from config.tests.engines import postgresql
+
+SERVER_CONNECTIONS = 10
+# The socket lies in a folder that nobody else may enter, hence `any`.
+CONFIGURATION = """
+[databases]
+* = {server}
+[pgbouncer]
+pool_mode = transaction
+default_pool_size = {server_connections}
+max_client_conn = 300
+auth_type = any
+admin_users = tasks
+listen_port = 6432
+unix_socket_dir = {folder}
+"""
+# What the README has an operator say of the role.
+LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
+
+
+def find_pgbouncer() -> str:
+    """Return the path of the program. Exits with 2 where there is none."""
+    # An ordinary user's PATH lacks the folder where Debian puts it.
+    program = shutil.which("pgbouncer", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
+    if program is None:
+        print("make test-pooler needs PgBouncer: sudo apt-get install pgbouncer", file=sys.stderr)
+        raise SystemExit(2)
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    print(f"=== {version.stdout.splitlines()[0]}", flush=True)
+    return program
+
+
+def account_for(server: dict[str, str]) -> pwd.struct_passwd:
+    """Return who runs the pooler: us, or somebody who may open the server's socket where we are root.
+
+    PgBouncer refuses to be root.
+    """
+    if os.geteuid():
+        return pwd.getpwuid(os.geteuid())
+    host = server.get("host", "")
+    owner = Path(host).stat().st_uid if host.startswith("/") else 0
+    return pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
+
+
+@contextmanager
+def pgbouncer(program: str, url: str) -> Iterator[str]:
+    """Yield the URL of a pooler in front of the server that `url` names."""
+    server = {
+        name: str(value)
+        for name, value in conninfo_to_dict(url).items()
+        if name in {"host", "port", "user", "password"}
+    }
+    entry = " ".join(f"{name}='{value.replace(chr(39), chr(39) * 2)}'" for name, value in server.items())
+    account = account_for(server)
+    with tempfile.TemporaryDirectory(prefix="pooler-") as name:
+        folder = Path(name)
+        file = folder / "pgbouncer.ini"
+        file.write_text(
+            CONFIGURATION.format(server=entry, folder=folder, server_connections=SERVER_CONNECTIONS)
+        )
+        for path in (folder, file):
+            os.chown(path, account.pw_uid, account.pw_gid)
+        with (folder / "log").open("w+") as log:
+            command = [program, "--quiet", "--user", account.pw_name, str(file)]
+            process = subprocess.Popen(command, stderr=log)
+            try:
+                await_socket(folder, process)
+                address = f"{urllib.parse.quote(str(folder), safe='')}:6432"
+                yield f"postgresql://tasks@{address}/{conninfo_to_dict(url)['dbname']}"
+            finally:
+                process.kill()
+                process.wait()
+
+
+def await_socket(folder: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Return when the pooler can be spoken to. Exits with what it logged when it cannot."""
+    for _ in range(100):
+        if (folder / ".s.PGSQL.6432").exists():
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise SystemExit((folder / "log").read_text())
+
+
+@contextmanager
+def suite_database(url: str) -> Iterator[None]:
+    """Make the suite's database, with its limits, and delete it again: directly, past the pooler."""
+    name = Identifier(f"test_{conninfo_to_dict(url)['dbname']}")
+    with psycopg.connect(url, autocommit=True) as direct:
+        # By force, because the pooler keeps connections to it.
+        drop = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
+        direct.execute(drop)
+        direct.execute(SQL("CREATE DATABASE {}").format(name))
+        for limit, value in LIMITS.items():
+            direct.execute(SQL("ALTER DATABASE {} SET {} = {}").format(name, Identifier(limit), value))
+        yield
+        direct.execute(drop)
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest on a pooled database that is there already."""
+    program = find_pgbouncer()
+    with postgresql() as url, pgbouncer(program, url) as pooled, suite_database(url):
+        environment = {**os.environ, "DATABASE_URL": pooled, "DATABASE_POOLER": "transaction"}
+        command = [sys.executable, "-m", "pytest", "--reuse-db", *arguments]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
