@@ -6,7 +6,7 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test test-pooler check openapi
+.PHONY: help run dev test test-pooler check bench-instructions bench-check openapi
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
@@ -35,6 +35,12 @@ check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenA
 	diff config/openapi.yaml var/openapi.yaml
 	@$(BIN)/python -m config.tests.product_lines
 
+bench-instructions: .venv-bench/installed ## what a request costs in instructions, beside two peers; needs valgrind
+	@.venv-bench/bin/python -m bench.instructions
+
+bench-check: .venv/installed-dev ## fail where a request costs 3 % more instructions than the stored baseline
+	@$(BIN)/python -m bench.instructions --check
+
 openapi: .venv/installed-dev ## write config/openapi.yaml anew
 	$(PRODUCTION) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file config/openapi.yaml
 
@@ -46,6 +52,11 @@ openapi: .venv/installed-dev ## write config/openapi.yaml anew
 		{ echo "Python 3.11 or later is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+.venv-bench/installed: bench/requirements.txt requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt -c constraints.txt
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed

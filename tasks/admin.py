@@ -10,6 +10,22 @@ from tasks.models import Task, TaskQuerySet
 from tasks.writing import Writing
 
 
+class TrashFilter(admin.SimpleListFilter):
+    """What is in the trash, or what is not."""
+
+    title = "trash"
+    parameter_name = "trash"
+
+    def lookups(self, *_: Any) -> tuple[tuple[str, str], ...]:
+        """Return the choices."""
+        return (("no", "Not in the trash"), ("yes", "In the trash"))
+
+    def queryset(self, _request: HttpRequest, queryset: Any) -> Any:
+        """Return the tasks of the choice."""
+        tasks: TaskQuerySet = queryset
+        return {"no": tasks.alive, "yes": tasks.trashed}.get(self.value() or "", tasks.all)()
+
+
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):
     """Everybody's tasks, the trash too. The owner is chosen once; completion and the trash are actions.
@@ -17,8 +33,8 @@ class TaskAdmin(admin.ModelAdmin):
     Django's own deletion is for good.
     """
 
-    list_display = ("title", "owner", "completed", "created_at", "updated_at", "deleted_at")
-    list_filter = ("completed", ("deleted_at", admin.EmptyFieldListFilter), "created_at")
+    list_display = ("title", "owner", "completed", "created_at", "deleted_at")
+    list_filter = (TrashFilter, "completed", "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "owner__email", "owner__subject", "id")
     raw_id_fields = ("owner",)

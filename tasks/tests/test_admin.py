@@ -100,11 +100,11 @@ def test_what_is_in_the_trash_is_not_completed(as_operator):
     assert "Completed 0 tasks." in act(as_operator, "complete", task)
 
 
-@pytest.mark.parametrize(("empty", "title"), [("1", "Alive"), ("0", "Thrown away")])
-def test_the_trash_is_a_filter(as_operator, empty, title):
+@pytest.mark.parametrize(("trash", "title"), [("no", "Alive"), ("yes", "Thrown away")])
+def test_the_trash_is_a_filter(as_operator, trash, title):
     TaskFactory(title="Alive")
     TaskFactory(title="Thrown away", deleted_at=timezone.now())
-    text = as_operator.get(LIST, {"deleted_at__isempty": empty}).content.decode()
+    text = as_operator.get(LIST, {"trash": trash}).content.decode()
     assert {each for each in ("Alive", "Thrown away") if each in text} == {title}
 
 

@@ -242,7 +242,8 @@ class Clients(RuleBasedStateMachine):
         shown = {**verdict.known.shown, **verdict.changes}
         if verdict.changes:
             account.version += 1
-            shown.update(version=account.version, completed_at=None, created_at="", updated_at="9")
+            shown = {"created_at": "", "completed_at": None, **shown}
+            shown.update(version=account.version, updated_at="9")
             if shown.pop("trashed", verdict.known.trashed):
                 shown["deleted_at"] = "9"
             else:
