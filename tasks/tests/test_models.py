@@ -154,3 +154,7 @@ def test_deleting_a_user_deletes_their_tasks_and_no_others(alice, bob):
     kept = TaskFactory(owner=bob)
     alice.delete()
     assert Task.objects.get() == kept
+
+
+def test_a_counter_reads_as_its_value():
+    assert str(ChangeCounter(change_seq=7)) == "7"
