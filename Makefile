@@ -6,7 +6,7 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test test-pooler check bench-instructions bench-check openapi
+.PHONY: help run dev test test-pooler check bench bench-instructions bench-check openapi
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
@@ -35,7 +35,10 @@ check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenA
 	diff config/openapi.yaml var/openapi.yaml
 	@$(BIN)/python -m config.tests.product_lines
 
-bench-instructions: .venv-bench/installed ## what a request costs in instructions, beside two peers; needs valgrind
+bench: .venv-bench/installed ## measure beside a FastAPI peer and a bare WSGI floor; arguments in BENCH=
+	@.venv-bench/bin/python -m bench.run $(BENCH)
+
+bench-instructions: .venv-bench/installed ## count the instructions of a request, under valgrind
 	@.venv-bench/bin/python -m bench.instructions
 
 bench-check: .venv/installed-dev ## fail where a request costs 3 % more instructions than the stored baseline

@@ -1,141 +1,153 @@
-"""`make bench-instructions`: what a request costs the service, the design it replaces, and the floor.
+"""`make bench-instructions`: how many instructions a request costs, in process, under valgrind's callgrind.
 
-Instructions under valgrind's callgrind, in process, without a server; PostgreSQL runs outside of it. Writes
-bench/instructions.json, and bench/baseline.json for the running build of Python. `--check` counts the
-service alone and fails where an operation costs more than 3 % above the baseline; it says why
-where it cannot count.
+Counts for this project, the FastAPI peer and the floor what the WSGI or ASGI callable executes
+from the request to the end of the answer: no server, no client, and PostgreSQL is another
+process. Writes bench/instructions.json, a section of bench/RESULTS.md, and the baseline of the
+running Python in bench/baseline.json. With `--check` it measures this project alone, writes
+nothing, and fails where an operation grew by more than 3 % over that baseline; without valgrind
+or such a baseline it says so and passes.
 """
 
+import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from config.tests.engines import postgresql
+import django
+from django.core.management import call_command
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS, BASELINE = ROOT / "bench" / "instructions.json", ROOT / "bench" / "baseline.json"
-TOLERANCE = 1.03
-# Another build of the same Python needs other numbers of instructions.
-PYTHON = f"{platform.python_version()} {platform.python_compiler()}"
-# list, get, create, patch: as in the mix of `make bench`.
-MIX = {"list": 0.50, "get": 0.25, "create": 0.12, "patch": 0.13}
-PREPARE = """
-from users.models import User, Session
-from users.authentication import AccessToken
-from tasks.models import Task
-user = User.objects.order_by("id")[0]
-ids = ",".join(str(task.id) for task in Task.objects.filter(owner=user).order_by("id")[:50])
-print(f"{AccessToken.of(Session.begin(user))} {ids}")
+from bench.in_process import REQUESTS, WARM_UP
+from bench.report import write_section
+from bench.servers import ENVIRONMENT, FASTAPI, FLOOR, OURS, ROOT, database
+
+OPERATIONS = ("list", "get", "create", "patch")
+MAX_GROWTH = 1.03
+USERS, TASKS = 20, 200
+INSTRUCTIONS = ROOT / "bench" / "instructions.json"
+BASELINE = ROOT / "bench" / "baseline.json"
+PYTHON = "{}.{}".format(*sys.version_info)
+# Another build of the same Python executes other instructions.
+BUILD = f"{platform.python_version()}, {platform.python_compiler()}, {platform.machine()}"
+# callgrind writes its counters and sets them to zero at each call of this: in_process.py calls it.
+MARK = "getpriority"
+METHOD = """\
+In thousands, of one request in process: the mean of {requests} requests of each operation, after {warm_up}
+to warm up, under valgrind's callgrind, with PYTHONHASHSEED=0, the garbage collector off on all sides, and the
+request log on where there is one. The server in front (gunicorn, uvicorn) and PostgreSQL are not in it.
+Python {build}.
 """
 
 
-def environment(url: str) -> dict[str, str]:
-    """Return what all subjects are given: production's settings, with keys that open nothing."""
-    return {
-        **os.environ,
-        "ENV_FILE": "/dev/null",
-        "ALLOWED_HOSTS": "localhost",
-        "SECRET_KEY": "not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz",
-        "JWT_SIGNING_KEY": "not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz",
-        "SECURE_SSL_REDIRECT": "false",
-        "ACCESS_TOKEN_LIFETIME": "30d",
-        "DATABASE_URL": url,
-        "PEER_DATABASE_URL": peer_url(url),
-        "PYTHONHASHSEED": "0",
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-    }
+def skip(reason: str) -> None:
+    """Say why nothing was measured."""
+    print(f"bench-instructions: skipped, {reason}")
 
 
-def peer_url(url: str) -> str:
-    """Return the same address as SQLAlchemy writes it for asyncpg."""
-    if "%2F" in url:
-        head, _, folder = url.partition("@")
-        socket, _, name = folder.rpartition("/")
-        return f"{head.replace('postgresql', 'postgresql+asyncpg')}@/{name}?host={socket}"
-    return url.replace("postgresql://", "postgresql+asyncpg://").replace(
-        "postgres://", "postgresql+asyncpg://"
+def measure(names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Return the instructions a request, by operation and by who was asked, on a new seeded database."""
+    with database() as url, tempfile.TemporaryDirectory() as folder:
+        alone = {"DATABASE_STATEMENT_TIMEOUT": "0s", "LOG_LEVEL": "ERROR"}
+        os.environ.update(ENVIRONMENT, DATABASE_URL=url, **alone)
+        django.setup()
+        from bench import targets  # noqa: PLC0415  (models want the settings first)
+
+        call_command("migrate", verbosity=0)
+        call_command("seed", users=USERS, tasks_per_user=TASKS)
+        people = targets.sign_in(USERS)
+        requests = Path(folder) / "targets.json"
+        requests.write_text(json.dumps([[person.token, *map(str, person.ids)] for person in people]))
+        counts = {name: count(name, requests, url) for name in names}
+        targets.sign_out(people)
+    return {kind: {name: counts[name][kind] for name in names} for kind in OPERATIONS}
+
+
+def count(name: str, requests: Path, database_url: str) -> dict[str, int]:
+    """Return the instructions a request of one callable. Raises SystemExit where it fails."""
+    sys.stderr.write(f"counting {name}\n")
+    output = requests.with_name(f"{name}.out")
+    callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", f"--dump-before={MARK}"]
+    environment = {**os.environ, **ENVIRONMENT, "DATABASE_URL": database_url, "PYTHONHASHSEED": "0"}
+    environment.pop("DATABASE_STATEMENT_TIMEOUT")
+    done = subprocess.run(
+        [*callgrind, sys.executable, "-m", "bench.in_process", name, str(requests)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
-
-
-def prepare(variables: dict[str, str]) -> dict[str, str]:
-    """Make the tables and some tasks; return the variables with a token and the ids of its user's tasks."""
-
-    def manage(*arguments: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True
-        ).stdout
-
-    manage("migrate", "--verbosity", "0")
-    manage("seed", "--users", "20", "--tasks-per-user", "200")
-    token, ids = manage("shell", "--verbosity", "0", "--command", PREPARE).split()[-2:]
-    return {**variables, "BENCH_TOKEN": token, "BENCH_IDS": ids}
-
-
-def count(subject: str, variables: dict[str, str]) -> dict[str, int]:
-    """Return the instructions a request of each operation."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "callgrind"
-        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
-        done = subprocess.run(
-            [*valgrind, sys.executable, "-m", "bench.inprocess", subject],
-            cwd=ROOT,
-            env={**variables, "BENCH_CALLGRIND_OUT": str(out)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
     if done.returncode:
-        sys.exit(f"{subject} could not be counted:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
-    counts: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    return counts
+        raise SystemExit(f"{name} failed under callgrind:\n{done.stderr[-4000:]}")
+    # A mark before each operation and one after the last: what ends at a mark began at the one before.
+    totals = [
+        int(re.search(r"(?m)^totals: (\d+)", output.with_name(f"{output.name}.{number}").read_text())[1])
+        for number in range(2, 2 + len(OPERATIONS))
+    ]
+    return {kind: round(total / REQUESTS) for kind, total in zip(OPERATIONS, totals, strict=True)}
 
 
-def check(baseline: dict[str, dict[str, int]]) -> int:
-    """Hold the service against the baseline of this Python."""
+def read(file: Path) -> dict[str, dict[str, int]]:
+    """Return what a file says, nothing where there is none."""
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def check() -> None:
+    """Raise SystemExit naming the operations that grew."""
     if not shutil.which("valgrind"):
-        print("bench-instructions: skipped, because valgrind is not installed.")
-        return 0
-    if PYTHON not in baseline:
-        print(f"bench-instructions: skipped, because there is no baseline of Python {PYTHON}.")
-        return 0
-    with postgresql() as url:
-        counts = count("ours", prepare(environment(url)))
-    grown = [name for name, before in baseline[PYTHON].items() if counts[name] > before * TOLERANCE]
-    for name, before in baseline[PYTHON].items():
-        print(f"{name:7} {counts[name]:>10,} instructions, {counts[name] / before - 1:+.1%}")
+        return skip("valgrind is not installed")
+    baseline = read(BASELINE).get(PYTHON)
+    if baseline is None:
+        return skip(f"there is no baseline of Python {PYTHON}")
+    if baseline["build"] != BUILD:
+        return skip(f"the baseline of Python {PYTHON} is of {baseline['build']}, and this is {BUILD}")
+    grown = []
+    for kind, row in measure((OURS,)).items():
+        growth = row[OURS] / baseline[kind]
+        print(f"{kind:8} {row[OURS]:>10,} {growth:6.3f} of the baseline")
+        if growth > MAX_GROWTH:
+            grown.append(kind)
     if grown:
-        print(f"More than 3 % above bench/baseline.json: {', '.join(grown)}.")
-    return 1 if grown else 0
+        raise SystemExit(f"More instructions a request than the baseline allows: {', '.join(grown)}.")
+    return None
 
 
-def main() -> int:
-    """Count all three, write what was found, and print it."""
-    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    if "--check" in sys.argv:
-        return check(baseline)
+def table(counts: dict[str, dict[str, int]]) -> str:
+    """Return the table of RESULTS.md."""
+    lines = [
+        "| operation | this project | FastAPI | floor | ours / FastAPI | ours / floor |",
+        f"|{'---|' * 6}",
+    ]
+    for kind, row in counts.items():
+        ours, fastapi, floor = row[OURS], row[FASTAPI], row[FLOOR]
+        thousands = " | ".join(f"{number / 1000:,.0f}" for number in (ours, fastapi, floor))
+        lines.append(f"| {kind} | {thousands} | {ours / fastapi:.2f} | {ours / floor:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure all and write it down, or check this project against its baseline."""
+    parser = argparse.ArgumentParser(description="Count the instructions of a request.")
+    parser.add_argument("--check", action="store_true", help="fail where this project grew by more than 3 %%")
+    if parser.parse_args().check:
+        return check()
     if not shutil.which("valgrind"):
-        sys.exit("valgrind is needed: apt-get install valgrind")
-    with postgresql() as url:
-        variables = prepare(environment(url))
-        counts = {}
-        for subject in ("ours", "fastapi", "floor"):
-            print(f"counting {subject}", file=sys.stderr, flush=True)
-            counts[subject] = count(subject, variables)
-    results = {name: {subject: counts[subject][name] for subject in counts} for name in MIX}
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    BASELINE.write_text(json.dumps({**baseline, PYTHON: counts["ours"]}, indent=2) + "\n")
-    mix = {subject: sum(MIX[name] * results[name][subject] for name in MIX) for subject in counts}
-    for name, each in {**results, "mix": mix}.items():
-        ours, fastapi, floor = (each[subject] for subject in ("ours", "fastapi", "floor"))
-        print(f"{name:7} {ours:>12,.0f}   {ours / fastapi:.2f} of FastAPI   {ours / floor:.2f} of the floor")
-    return 0
+        raise SystemExit("Counting instructions needs valgrind: apt-get install valgrind.")
+    counts = measure((OURS, FASTAPI, FLOOR))
+    INSTRUCTIONS.write_text(json.dumps(counts, indent=2) + "\n")
+    ours = {"build": BUILD, **{kind: row[OURS] for kind, row in counts.items()}}
+    BASELINE.write_text(json.dumps(dict(sorted({**read(BASELINE), PYTHON: ours}.items())), indent=2) + "\n")
+    text = f"{METHOD.format(requests=REQUESTS, warm_up=WARM_UP, build=BUILD)}\n{table(counts)}"
+    write_section("Instructions", text)
+    print(text)
+    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,102 +1,144 @@
-"""The limit of Python here: a bare WSGI function with psycopg, orjson and PyJWT, doing the same statements.
+"""The limit of Python here: a bare WSGI function that does this project's work and nothing else.
 
-No framework, no validation beyond what keeps it alive, no error shape, no log. gunicorn
-serves it as it serves the service: `gunicorn --config config/gunicorn.py bench.peers.floor:application`.
+psycopg with prepared statements and a connection a thread, orjson, PyJWT. No routing, no
+validation, no log, no errors but 401 and 404: what a request costs before there is a framework.
 """
 
 import os
 import threading
-import uuid
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
 
 import jwt
 import orjson
 import psycopg
+from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
-COLUMNS = "id, title, description, completed, completed_at, created_at, updated_at, version"
-WHO = """SELECT u.id, u.subject FROM users_session s JOIN users_user u ON u.id = s.user_id
-WHERE s.id = %s AND s.revoked_at IS NULL AND s.expires_at > %s AND u.is_active"""
-LIST = f"""SELECT {COLUMNS} FROM tasks_task WHERE owner_id = %s AND deleted_at IS NULL
-ORDER BY created_at DESC, id DESC LIMIT %s"""
-GET = f"SELECT {COLUMNS} FROM tasks_task WHERE owner_id = %s AND deleted_at IS NULL AND id = %s"
-CREATE = f"""INSERT INTO tasks_task (id, owner_id, title, description, completed, completed_at, created_at,
-updated_at, version, creation_digest) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, '') RETURNING {COLUMNS}"""
-PATCH = f"""UPDATE tasks_task SET title = coalesce(%s, title), description = coalesce(%s, description),
-completed = coalesce(%s, completed), updated_at = %s, version = version + 1
-WHERE owner_id = %s AND id = %s AND deleted_at IS NULL RETURNING {COLUMNS}"""
-DELETE = "UPDATE tasks_task SET deleted_at = %s WHERE owner_id = %s AND id = %s"
-STATUS = {
-    200: "200 OK",
-    201: "201 Created",
-    204: "204 No Content",
-    401: "401 Unauthorized",
-    404: "404 Not Found",
-}
+from bench.peers.columns import VERSIONED, WIRE
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+KEY = os.environ["JWT_SIGNING_KEY"]
+NAME = "task-api"
+TIMES = {"created_at", "updated_at", "completed_at"}
+WRITABLE = {"title", "description", "completed"}
+
+FIELDS = ", ".join(f"{column} AS {name}" for name, column in WIRE.items())
+ALIVE = " AND deleted_at IS NULL" if VERSIONED else ""
+NEXT_VERSION = ", version = version + 1" if VERSIONED else ""
+FIRST_VERSION = ", version, creation_digest" if VERSIONED else ""
+FIRST_VALUES = ", 1, ''" if VERSIONED else ""
+
+WHO = """
+    SELECT u.id FROM users_session s JOIN users_user u ON u.id = s.user_id
+    WHERE s.id = %s AND s.revoked_at IS NULL AND s.expires_at > now() AND u.is_active
+"""
+LIST = (
+    f"SELECT {FIELDS} FROM tasks_task WHERE owner_id = %s{ALIVE} ORDER BY created_at DESC, id DESC LIMIT %s"
+)
+GET = f"SELECT {FIELDS} FROM tasks_task WHERE owner_id = %s AND id = %s{ALIVE}"
+CREATE = f"""
+    INSERT INTO tasks_task (owner_id, id, title, description, completed, completed_at, created_at, updated_at
+    {FIRST_VERSION}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s {FIRST_VALUES}) RETURNING {FIELDS}
+"""
+CHANGE = f"""
+    UPDATE tasks_task SET {{changes}}, updated_at = now(){NEXT_VERSION}
+    WHERE owner_id = %s AND id = %s{ALIVE} RETURNING {FIELDS}
+"""
+TRASH = f"UPDATE tasks_task SET deleted_at = now() WHERE owner_id = %s AND id = %s{ALIVE}"
+DELETE = TRASH if VERSIONED else "DELETE FROM tasks_task WHERE owner_id = %s AND id = %s"
 
 local = threading.local()
 
 
-def execute(sql: str, parameters: tuple) -> psycopg.Cursor:
-    if not hasattr(local, "connection"):
-        local.connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, prepare_threshold=0)
-    return local.connection.execute(sql, parameters)
-
-
-def time(value: datetime | None) -> str | None:
-    return value and value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def show(row: tuple, user_id: str) -> dict:
-    return {
-        "id": str(row[0]),
-        "user_id": user_id,
-        "title": row[1],
-        "description": row[2],
-        "completed": row[3],
-        "completed_at": time(row[4]),
-        "created_at": time(row[5]),
-        "updated_at": time(row[6]),
-        "version": row[7],
-    }
-
-
-def answer(environ: dict) -> tuple[int, object]:
-    token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
-    claims = jwt.decode(
-        token, os.environ["JWT_SIGNING_KEY"], ["HS256"], audience="task-api", issuer="task-api"
-    )
-    now = datetime.now(UTC)
-    user = execute(WHO, (uuid.UUID(claims["sid"]), now)).fetchone()
-    if user is None:
-        return 401, None
-    owner, user_id = user[0], user[1] or str(user[0])
-    method, parts = environ["REQUEST_METHOD"], environ["PATH_INFO"].split("/")
-    if len(parts) == 4 and method == "GET":
-        limit = int(environ["QUERY_STRING"].removeprefix("limit=") or 1000)
-        return 200, [show(row, user_id) for row in execute(LIST, (owner, limit))]
-    if len(parts) == 4:
-        body = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-        done = bool(body.get("completed"))
-        values = (uuid7(), owner, body["title"].strip(), body.get("description", ""), done)
-        row = execute(CREATE, (*values, now if done else None, now, now)).fetchone()
-        return 201, show(row, user_id)
-    pk = uuid.UUID(parts[4])
-    if method == "DELETE":
-        execute(DELETE, (now, owner, pk))
-        return 204, None
-    if method == "PATCH":
-        body = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-        values = (body.get("title"), body.get("description"), body.get("completed"), now)
-        row = execute(PATCH, (*values, owner, pk)).fetchone()
-    else:
-        row = execute(GET, (owner, pk)).fetchone()
-    return (200, show(row, user_id)) if row else (404, None)
-
-
-def application(environ, start_response):
-    status, document = answer(environ)
-    body = b"" if status == 204 else orjson.dumps(document)
+def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer one request."""
+    status, value = answer(environ)
+    body = b"" if value is None else orjson.dumps(value, default=str)
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    start_response(STATUS[status], headers)
+    start_response(status, headers)
     return [body]
+
+
+def answer(environ: Environ) -> tuple[str, Any]:
+    """Return the status and what the body says."""
+    if (owner := who(environ)) is None:
+        return "401 Unauthorized", {"detail": "token"}
+    path, method = environ["PATH_INFO"].removeprefix("/api/v1/tasks"), environ["REQUEST_METHOD"]
+    if path:
+        status, found = "200 OK", on_task(environ, method, owner, *path[1:].split("/"))
+    elif method == "POST":
+        status, found = "201 Created", create(owner, read(environ))
+    else:
+        limit = int(parse_qs(environ["QUERY_STRING"]).get("limit", ["1000"])[0])
+        return "200 OK", [wire(row) for row in database().execute(LIST, (owner, limit)).fetchall()]
+    if found == 1:
+        return "204 No Content", None
+    return (status, wire(found)) if found else ("404 Not Found", {"detail": "task"})
+
+
+def on_task(environ: Environ, method: str, owner: UUID, task: str, action: str = "") -> Any:
+    """Return the row of a task after one operation on it, 1 where it was deleted, None or 0 without it."""
+    if method == "GET":
+        return database().execute(GET, (owner, UUID(task))).fetchone()
+    if method == "DELETE":
+        return database().execute(DELETE, (owner, UUID(task))).rowcount
+    changes = {name: value for name, value in read(environ).items() if name in WRITABLE}
+    if action and not changes:
+        row = database().execute(GET, (owner, UUID(task))).fetchone()
+        changes = {"completed": not row["completed"]} if row else {"completed": True}
+    if "completed" in changes:
+        changes["completed_at"] = datetime.now(UTC) if changes["completed"] else None
+    statement = CHANGE.format(changes=", ".join(f"{name} = %s" for name in changes))
+    return database().execute(statement, (*changes.values(), owner, UUID(task))).fetchone()
+
+
+def create(owner: UUID, body: dict[str, Any]) -> Any:
+    """Return the row of a new task."""
+    now, completed = datetime.now(UTC), body.get("completed", False)
+    text = body["title"], body.get("description", "")
+    values = owner, uuid7(), *text, completed, now if completed else None, now, now
+    return database().execute(CREATE, values).fetchone()
+
+
+def who(environ: Environ) -> UUID | None:
+    """Return the user of a token whose session is alive."""
+    token = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+    try:
+        claims = jwt.decode(token, KEY, ["HS256"], audience=NAME, issuer=NAME)
+    except jwt.PyJWTError:
+        return None
+    row = database().execute(WHO, (UUID(claims["sid"]),)).fetchone()
+    return row["id"] if row and str(row["id"]) == claims["sub"] else None
+
+
+def read(environ: Environ) -> dict[str, Any]:
+    """Return what a body says."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return orjson.loads(body) if body else {}
+
+
+def wire(row: dict[str, Any]) -> dict[str, Any]:
+    """Write the times as this project does: UTC, six digits, `Z`."""
+    for name in TIMES:
+        if row[name] is not None:
+            row[name] = row[name].isoformat(timespec="microseconds")[:-6] + "Z"
+    return row
+
+
+def database() -> Any:
+    """Return this thread's connection."""
+    if not hasattr(local, "connection"):
+        local.connection = psycopg.connect(
+            os.environ["DATABASE_URL"],
+            autocommit=True,
+            prepare_threshold=0,
+            row_factory=dict_row,
+            options="-c timezone=UTC",
+        )
+    return local.connection

@@ -59,7 +59,7 @@ def test_the_changelog_knows_this_version():
 
 
 def test_every_requirement_is_pinned_and_says_why():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "bench/requirements.txt"):
         for line in (ROOT / name).read_text().splitlines():
             assert re.fullmatch(r"|#.*|-r .*|[a-z0-9_-]+(\[\w+\])?==\S+( +# .+)?", line), line
     for line in (ROOT / "requirements.txt").read_text().splitlines():

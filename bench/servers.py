@@ -1,0 +1,120 @@
+"""What is measured: a PostgreSQL, and the three servers on it."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from config.tests.engines import postgresql
+
+ROOT = Path(__file__).resolve().parent.parent
+# Pooled connections of one worker of the peer. More of them only queue in PostgreSQL.
+POOL_SIZE = 10
+# Production's settings over plain http, with keys that open nothing. Throttles still count.
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "ENV_FILE": os.devnull,
+    "DEBUG": "false",
+    "LOG_LEVEL": "INFO",
+    "SECRET_KEY": "measures-and-opens-nothing-0123456789",
+    "JWT_SIGNING_KEY": "measures-too-and-opens-nothing-either",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "SECURE_SSL_REDIRECT": "false",
+    "ACCESS_TOKEN_LIFETIME": "1d",
+    "LOGIN_RATE_PER_ACCOUNT": "1000000/1d",
+    "LOGIN_RATE_PER_ADDRESS": "1000000/1d",
+    "REGISTRATION_RATE": "1000000/1d",
+    "POOL_SIZE": str(POOL_SIZE),
+}
+OURS, FASTAPI, FLOOR = "ours", "fastapi", "floor"
+START_TIMEOUT = 60
+
+
+class Server(NamedTuple):
+    """A server that runs: its name, its address, and the process that started its workers."""
+
+    name: str
+    address: str
+    pid: int
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """Yield the URL of the database to measure on: BENCH_DATABASE_URL, or a new one that is thrown away."""
+    if url := os.environ.get("BENCH_DATABASE_URL"):
+        yield url
+        return
+    with postgresql() as url:
+        yield url
+
+
+def commands(port: int) -> dict[str, list[str]]:
+    """Return how each server is started on a port; the floor under this project's own gunicorn settings."""
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"]
+    uvicorn = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)]
+    workers = os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 1))
+    return {
+        OURS: gunicorn,
+        FASTAPI: [*uvicorn, "--workers", workers, "bench.peers.fastapi_app:app"],
+        FLOOR: [*gunicorn, "bench.peers.floor:application"],
+    }
+
+
+@contextmanager
+def serving(database_url: str) -> Iterator[list[Server]]:
+    """Yield the three servers, answering."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(serve(name, database_url)) for name in (OURS, FASTAPI, FLOOR)]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serve(name: str, database_url: str) -> Iterator[Server]:
+    """Yield one server. Raises SystemExit with what it logged where it does not answer."""
+    port = free_port()
+    environment = {**os.environ, **ENVIRONMENT, "DATABASE_URL": database_url, "PORT": str(port)}
+    # What this process gave itself, to migrate and seed.
+    environment.pop("DATABASE_STATEMENT_TIMEOUT", None)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            commands(port)[name], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            server = Server(name, f"http://127.0.0.1:{port}", process.pid)
+            if not answers(server, process):
+                log.seek(0)
+                raise SystemExit(f"{name} does not answer:\n{log.read()}")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=START_TIMEOUT)
+
+
+def answers(server: Server, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait for the first answer, whatever it is."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{server.address}/api/v1/tasks", timeout=5).close()
+        except urllib.error.HTTPError as refusal:
+            with suppress(OSError):
+                refusal.close()
+            return True
+        except OSError:
+            time.sleep(0.1)
+    return False
