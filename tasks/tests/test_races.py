@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.utils import timezone
 
-from conftest import ApiClient, at_once
+from conftest import ApiClient, at_once, waiting_for_a_lock
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
 from tasks.writing import Writing
@@ -233,12 +233,6 @@ def test_the_deletion_waits_for_a_writer_and_the_writer_not_for_it(alice):
     alice.delete()
     writer.join()
     assert not Task.objects.exists()
-
-
-def waiting_for_a_lock():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return cursor.fetchone()[0]
 
 
 def test_a_task_for_an_account_that_is_gone_is_a_conflict():

@@ -117,7 +117,7 @@ class Clients(RuleBasedStateMachine):
             "*": "*",
             "right": f'"{version}"',
             "several": f'"x", W/"{version}", "{version}"',
-            "stale": f'"{version - 1}", "{version + 1}"',
+            "stale": f'"{version - 1}", "{version + 1000}"',
             "weak": f'W/"{version}"',
         }[condition]
 
