@@ -225,6 +225,9 @@ def apply_all(attempt: Attempt, operations: list[Operation], *, atomic: bool) ->
             if atomic:
                 # Whether an earlier one fails too, by an id that another owner holds, storing tells.
                 attempt.writing.store()
+                if problem.code == "precondition_failed" and operation.pk in attempt.writing.changed:
+                    # The version that it met is taken back with the rest, and will be another's.
+                    problem = Problem("precondition_failed")
                 raise Refused(index, problem) from None
             results.append(problem)
     return results

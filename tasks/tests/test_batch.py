@@ -104,6 +104,15 @@ def test_the_current_tag_comes_with_a_stale_one(as_alice, task):
     assert refused.headers["ETag"] == '"1"'
 
 
+def test_a_version_that_is_taken_back_is_not_told(as_alice, task):
+    change = {"op": "update", "id": str(task.pk), "data": {"title": "After"}}
+    refused = batch(as_alice, change, {**change, "if_match": 1})
+    document = assert_problem(refused, "precondition_failed")
+    assert "ETag" not in refused.headers
+    assert "version" not in document["detail"]
+    assert as_alice.get(f"{TASKS}/{task.pk}").json()["version"] == 1
+
+
 @pytest.mark.parametrize("code", FAILURES)
 def test_each_for_itself_the_others_are_done(as_alice, filled_in, code):
     operation = filled_in(FAILURES[code][0])
