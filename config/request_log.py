@@ -8,28 +8,32 @@ because a message may quote a row or a body.
 
 import logging
 import re
+import sys
 import time
 import traceback
 import uuid
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
+import orjson
 import structlog
 from django.contrib.admindocs.views import simplify_regex
+from django.core.signals import got_request_exception
 from django.db import connection
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject, empty
-from django_structlog import signals
 from structlog.typing import EventDict, ExcInfo, Processor
 
+log = structlog.get_logger(__name__)
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class RequestIdMiddleware:
-    """Give every request an id, in `request.META["HTTP_X_REQUEST_ID"]`, and answer it.
+class RequestLogMiddleware:
+    """Give every request an id, in `request.META["HTTP_X_REQUEST_ID"]`, answer it, and write the line.
 
     The client's own is kept when it is 1 to 64 of `A-Za-z0-9._-`.
     """
@@ -38,14 +42,15 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer with the request's id, and meter what that took."""
+        """Answer with the request's id, and say what that took."""
         request_id = request.META.get("HTTP_X_REQUEST_ID", "")
         if not ACCEPTABLE_REQUEST_ID.fullmatch(request_id):
             request_id = request.META["HTTP_X_REQUEST_ID"] = str(uuid.uuid4())
         meter = RequestMeter()
-        request.META["config.meter"] = meter
-        with connection.execute_wrapper(meter):
-            response = self.get_response(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            with connection.execute_wrapper(meter):
+                response = self.get_response(request)
+            write_line(request, response, meter)
         response["X-Request-ID"] = request_id
         return response
 
@@ -63,21 +68,26 @@ class RequestMeter:
         return execute(*query)
 
 
-@receiver(signals.bind_extra_request_finished_metadata)
-@receiver(signals.bind_extra_request_failed_metadata)
-def describe_request(
-    request: HttpRequest, log_kwargs: dict[str, Any], response: HttpResponseBase | None = None, **_: Any
-) -> None:
-    """Replace what django-structlog would say (it quotes the query string) by the fields above."""
-    meter = request.META["config.meter"]
-    log_kwargs.clear()
-    log_kwargs.update(
+@receiver(got_request_exception)
+def remember_failure(request: HttpRequest, **_: Any) -> None:
+    """Keep for the line what nobody handled."""
+    request.META["config.failure"] = sys.exception()
+
+
+def write_line(request: HttpRequest, response: HttpResponseBase, meter: RequestMeter) -> None:
+    """Write the one line of a request."""
+    failure = request.META.get("config.failure")
+    level = logging.ERROR if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    log.log(
+        level,
+        "request_failed" if failure else "request_finished",
         method=request.method,
         route=route_template(request.resolver_match.route) if request.resolver_match else None,
-        status=response.status_code if response else 500,
+        status=response.status_code,
         duration_ms=round((time.perf_counter() - meter.started) * 1000, 1),
         user_id=known_user_id(request),
         queries=meter.queries,
+        **({"exc_info": failure} if failure else {}),
     )
 
 
@@ -106,18 +116,16 @@ def traceback_without_messages(exc_info: ExcInfo) -> str:
     return "\n".join(lines)
 
 
-def drop_streaming(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Keep to one line a request: a static file's would otherwise be three."""
-    if str(event.get("event")).startswith("streaming_"):
-        raise structlog.DropEvent
-    return event
-
-
 FIELDS: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
 ]
+
+
+def to_json(event: EventDict, **options: Any) -> str:
+    """Return a line. Faster than the standard library's, and as structlog's documentation does it."""
+    return orjson.dumps(event, **options).decode()
 
 
 def make_formatter(*, readable: bool) -> logging.Formatter:
@@ -126,7 +134,7 @@ def make_formatter(*, readable: bool) -> logging.Formatter:
     if not readable:
         render = [
             structlog.processors.ExceptionRenderer(traceback_without_messages),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(to_json),
         ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=FIELDS,
@@ -137,9 +145,9 @@ def make_formatter(*, readable: bool) -> logging.Formatter:
 structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
-        drop_streaming,
         *FIELDS,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
 )

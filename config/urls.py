@@ -11,17 +11,18 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from config.health import HealthView, ReadyView
 
-api = [path("", include("users.urls")), path("", include("tasks.urls"))]
+# In the order in which they are asked for: each address is looked for from above.
+api = [path("", include("tasks.urls")), path("", include("users.urls"))]
 
 handler400 = "config.errors.bad_request"
 urlpatterns = [
+    path("api/v1/", include(api)),
     path("", RedirectView.as_view(url="/api/docs")),
     re_path(r"^health/?$", HealthView.as_view()),
     re_path(r"^health/ready/?$", ReadyView.as_view()),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(), name="redoc"),
-    path("admin/", admin.site.urls),
-    path("api/v1/", include(api)),
     path("api/", include(api)),
+    path("admin/", admin.site.urls),
 ]

@@ -273,7 +273,7 @@ def test_values_are_read_as_what_they_are():
     assert of["REST_FRAMEWORK"]["NUM_PROXIES"] == 2
     assert of["SIMPLE_JWT"]["ACCESS_TOKEN_LIFETIME"] == timedelta(seconds=90)
     assert of["SESSION_IDLE_TIMEOUT"] == timedelta(days=1, hours=12)
-    assert of["LOGGING"]["loggers"]["django_structlog"]["level"] == "ERROR"
+    assert of["LOGGING"]["root"]["level"] == "ERROR"
     assert of["PORT"] == 9000
 
 
