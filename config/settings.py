@@ -133,6 +133,7 @@ match DATABASES["default"].get("ENGINE"):
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     case "django.db.backends.postgresql":
+        DATABASES["default"]["ENGINE"] = "config.postgresql"
         options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
         options.setdefault("connect_timeout", 3)
         # A transaction pooler refuses startup options: there the limits belong to the role. And
