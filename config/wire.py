@@ -17,6 +17,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.request import Request
 
+from config.binding import BoundOnceSerializer
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView
 else:
@@ -204,7 +206,7 @@ class CountField(serializers.IntegerField):
         return int(data)
 
 
-class StrictSerializer(serializers.Serializer[Any]):
+class StrictSerializer(BoundOnceSerializer):
     """A JSON object. A field that it does not declare is a fault, not a thing to drop."""
 
     def to_internal_value(self, data: Any) -> Any:

@@ -53,7 +53,7 @@ def is_forbidden(path, module, *, for_types):
     if module.startswith(".") or (NAMELESS & set(module.split(".")) and is_of(module, *OURS)):
         return True
     if path == "config/wire.py":
-        return is_of(module, *OURS)
+        return is_of(module, *OURS) and module != "config.binding.BoundOnceSerializer"
     if home == "users":
         return is_of(module, "tasks") or (is_of(module, "config") and not is_of(module, "config.wire"))
     if home == "tasks":
