@@ -1,8 +1,10 @@
 """Who is asking: our own tokens, and the one query that tells whether they still count."""
 
 import time
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any
 from uuid import uuid4
 
 import jwt
@@ -10,15 +12,13 @@ from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework_simplejwt import tokens
-from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 
 from config.wire import Problem, parse_uuid
 from users import issuer
 from users.models import Session, Tombstone, User
 from users.statements import living_session
-
-TokenT = TypeVar("TokenT", bound=tokens.Token)
 
 MAX_TOKEN_LENGTH = 8 * 1024
 
@@ -57,43 +57,43 @@ class RefreshToken(tokens.RefreshToken):
 
 
 @lru_cache(maxsize=1024)
-def verified_claims(text: str, backend: TokenBackend) -> dict[str, Any]:
-    """Return the claims of a token that is signed by us and is whole. Raises PyJWTError.
+def verified_claims(token_class: type[tokens.Token], text: str) -> Mapping[str, Any]:
+    """Return the claims of a token that is signed by us and is whole. Raises Problem("token_invalid").
 
     Remembered by its very text: a token comes many times in its minutes, and nothing that was
     right about it can become wrong but its `exp`, which is left to the caller.
     """
-    claims: dict[str, Any] = jwt.decode(
-        text,
-        backend.prepared_signing_key,
-        [backend.algorithm],
-        {"verify_exp": False, "require": ["exp", "iat", "sub", "sid", "jti"]},
-        audience=backend.audience,
-        issuer=backend.issuer,
-        leeway=backend.get_leeway(),
-    )
-    return claims
-
-
-def read_token(token_class: type[TokenT], text: str) -> tuple[TokenT, bool]:
-    """Return the token, and whether the clock alone is against it.
-
-    Raises Problem("token_invalid") unless the signature is ours and `iss`, `aud`, the
-    token's type, `sub`, `sid` and `jti` are in order. RFC 8725.
-    """
-    if len(text) > MAX_TOKEN_LENGTH:
-        raise Problem("token_invalid")
     token = token_class()
     backend = token.get_token_backend()
     try:
-        token.payload = dict(verified_claims(text, backend))
+        token.payload = jwt.decode(
+            text,
+            backend.prepared_signing_key,
+            [backend.algorithm],
+            {"verify_exp": False, "require": ["exp", "iat", "sub", "sid", "jti"]},
+            audience=backend.audience,
+            issuer=backend.issuer,
+            leeway=backend.get_leeway(),
+        )
         token.verify_token_type()
     except (TokenError, jwt.PyJWTError, RecursionError):
         raise Problem("token_invalid") from None
     usable = all(map(issuer.is_time, (token["exp"], token["iat"]))) and parse_uuid(token["sid"])
     if not usable or not parse_uuid(token["jti"]):
         raise Problem("token_invalid")
-    return token, token["exp"] <= time.time() - backend.get_leeway().total_seconds()
+    return MappingProxyType(token.payload)
+
+
+def read_token(token_class: type[tokens.Token], text: str) -> tuple[Mapping[str, Any], bool]:
+    """Return the claims of a token, and whether the clock alone is against it.
+
+    Raises Problem("token_invalid") unless the signature is ours and `iss`, `aud`, the
+    token's type, `sub`, `sid` and `jti` are in order. RFC 8725.
+    """
+    if len(text) > MAX_TOKEN_LENGTH:
+        raise Problem("token_invalid")
+    claims = verified_claims(token_class, text)  # type: ignore[arg-type]  # a class is hashable
+    return claims, claims["exp"] <= time.time() - api_settings.LEEWAY.total_seconds()
 
 
 def is_external(text: str) -> bool:
@@ -138,9 +138,9 @@ class BearerAuthentication(BaseAuthentication):
 
     def own(self, text: str) -> tuple[User, Session]:
         """Return the user of one of our own access tokens, and its session."""
-        token, expired = read_token(AccessToken, text)
-        session = living_session(token["sid"])
-        if session is None or session.user.public_id != token["sub"]:
+        claims, expired = read_token(AccessToken, text)
+        session = living_session(claims["sid"])
+        if session is None or session.user.public_id != claims["sub"]:
             raise Problem("token_invalid")
         if expired:
             raise Problem("token_expired")

@@ -1,6 +1,7 @@
 """Registering, signing in and out, and the account itself."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -115,21 +116,21 @@ class RefreshView(DoorView):
         The same token gets the same successor again for 30 seconds. Used later than that,
         it ends its session: 401 `token_reused`.
         """
-        token, expired = read_refresh_token(request)
+        claims, expired = read_refresh_token(request)
         with transaction.atomic():
             session = (
                 Session.objects.alive()
                 .select_for_update(of=("self",))
                 .select_related("user")
-                .filter(id=token["sid"])
+                .filter(id=claims["sid"])
                 .order_by()
                 .first()
             )
-            if session is None or session.user.public_id != token["sub"]:
+            if session is None or session.user.public_id != claims["sub"]:
                 raise Problem("token_invalid")
             if expired:
                 raise Problem("token_expired")
-            rotated = session.rotate(UUID(token["jti"]))
+            rotated = session.rotate(UUID(claims["jti"]))
         # Raised inside, it would undo the end of the session.
         if not rotated:
             raise Problem("token_reused")
@@ -151,8 +152,8 @@ class LogoutView(DoorView):
 
         However old the token is; to end it again is no fault.
         """
-        token, _ = read_refresh_token(request)
-        Session.objects.filter(id=token["sid"]).end()
+        claims, _ = read_refresh_token(request)
+        Session.objects.filter(id=claims["sid"]).end()
         return Response(status=204)
 
 
@@ -278,8 +279,11 @@ class LogoutAllView(AccountView):
         return Response(status=204)
 
 
-def read_refresh_token(request: Request) -> tuple[RefreshToken, bool]:
-    """Return the refresh token of the body, and whether it has expired. Raises Problem("token_invalid")."""
+def read_refresh_token(request: Request) -> tuple[Mapping[str, Any], bool]:
+    """Return the claims of the refresh token in the body, and whether it has expired.
+
+    Raises Problem("token_invalid").
+    """
     serializer = RefreshTokenSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     return read_token(RefreshToken, serializer.validated_data["refresh"])
