@@ -98,7 +98,9 @@ class KeysetPagination(BasePagination):
         relation, *texts = json.loads(base64.urlsafe_b64decode(document + "=" * (-len(document) % 4)))
         return relation, texts
 
-    def _beside(self, relation: str, row: Model) -> str:
+    def _beside(self, relation: str, row: Model | dict[str, Any]) -> str:
+        if isinstance(row, dict):
+            return self._encode(relation, [row[field.name] for field in self.fields])
         return self._encode(relation, [field.value_to_string(row) for field in self.fields])
 
     def neighbours(self) -> dict[str, str]:

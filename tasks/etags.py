@@ -13,7 +13,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from config.wire import Problem, parameter_fault
-from tasks.reading import read_counter
 
 if TYPE_CHECKING:
     from users.models import User
@@ -60,12 +59,11 @@ def etag_of(version: int) -> str:
     return f'"{version}"'
 
 
-def etag_of_list(request: Request, user: "User") -> str:
+def etag_of_list(request: Request, user: "User", seq: int) -> str:
     """Return the weak tag of a list, which any change of the user's tasks moves.
 
     It holds for one user, one address with its query, and one release: another may show tasks differently.
     """
-    seq, _ = read_counter(user)
     asked = f"{settings.VERSION} {user.pk} {request.build_absolute_uri()}"
     return f'W/"{seq}-{salted_hmac("tasks.list", asked, algorithm="sha256").hexdigest()[:16]}"'
 

@@ -1,5 +1,6 @@
 """The operations on tasks."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +28,7 @@ from tasks.operations import (
     perform,
 )
 from tasks.permissions import IsOwner
-from tasks.reading import read_named
+from tasks.reading import Newest, read_counter, read_named, serves
 from tasks.schema import documented
 from tasks.serializers import TaskSerializer
 
@@ -85,15 +86,27 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
 
     # --- reading
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def list(self, request: Request, *_: Any, **__: Any) -> Response:
         """Answer a page; where no task has changed since the client's, only that."""
         known = tags_of(request, "If-None-Match")
-        etag = etag_of_list(request, self.caller)
-        if is_known(known, etag):
-            return Response(status=304, headers={"ETag": etag})
-        response = super().list(request, *args, **kwargs)
-        response["ETag"] = etag
+        if known is not None:
+            etag = etag_of_list(request, self.caller, read_counter(self.caller)[0])
+            if is_known(known, etag):
+                return Response(status=304, headers={"ETag": etag})
+        documents, seq = self.read_page()
+        response = self.get_paginated_response(documents)
+        response["ETag"] = etag_of_list(request, self.caller, seq)
         return response
+
+    def read_page(self) -> tuple[Sequence[Any], int]:
+        """Return what the page shows, and the counter as it was then or before, so that no tag is too new."""
+        if serves(self.query):
+            newest = Newest(self.caller)
+            return self.paginate_queryset(cast("Any", newest)) or (), newest.seq
+        seq, _ = read_counter(self.caller)
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        represent = self.get_serializer().to_representation
+        return [represent(task) for task in page or ()], seq
 
     def retrieve(self, request: Request, *_: Any, **__: Any) -> Response:
         """Answer a task; where the client has it already, only that."""

@@ -18,22 +18,24 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("method", "rest", "body", "count"),
     [
-        ("get", "", None, 3),
-        ("head", "", None, 3),
+        # on PostgreSQL, and on SQLite where it differs
+        ("get", "", None, (2, 3)),
+        ("head", "", None, (2, 3)),
+        ("get", "?limit=3", None, (2, 3)),
         ("get", "?count=true", None, 4),
         ("get", "?limit=3&search=a b&status=pending&ordering=title", None, 3),
         ("get", "?deleted=true", None, 3),
         ("get", "/{id}", None, 2),
         ("get", "/changes", None, 3),
-        ("post", "", {"title": "x"}, 3),
+        ("post", "", {"title": "x"}, (2, 3)),
         ("post", "", {"title": "x", "id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69"}, 4),
-        ("put", "/{id}", {"title": "x"}, 4),
-        ("patch", "/{id}", {"title": "x"}, 4),
-        ("delete", "/{id}", None, 4),
+        ("put", "/{id}", {"title": "x"}, (3, 4)),
+        ("patch", "/{id}", {"title": "x"}, (3, 4)),
+        ("delete", "/{id}", None, (3, 4)),
         ("delete", "/{id}?permanent=true", None, 4),
-        ("patch", "/{id}/complete", None, 4),
-        ("patch", "/{id}/complete", {"completed": False}, 3),
-        ("post", "/{id}/restore", None, 3),
+        ("patch", "/{id}/complete", None, (3, 4)),
+        ("patch", "/{id}/complete", {"completed": False}, (2, 3)),
+        ("post", "/{id}/restore", None, (2, 3)),
         ("get", "/0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69", None, 2),
         ("get", "/no-id", None, 1),
     ],
@@ -44,12 +46,14 @@ def test_an_operation_costs_the_same_however_many_tasks_there_are(
     tasks = Task.objects.bulk_create(TaskFactory.build_batch(rows, owner=alice))
     answer = getattr(as_alice, method)(TASKS + rest.format(id=tasks[0].id), body)
     assert answer.status_code in {200, 201, 204, 404}
+    if isinstance(count, tuple):
+        count = count[connection.vendor == "sqlite"]
     assert len(as_alice.statements) == count, "\n".join(as_alice.statements)
 
 
 def test_any_page_costs_the_same(as_alice, alice):
     Task.objects.bulk_create(TaskFactory.build_batch(7, owner=alice))
-    url = f"{TASKS}?limit=2"
+    url = links(as_alice.get(f"{TASKS}?limit=2"))["next"]
     while url:
         answer = as_alice.get(url)
         assert len(as_alice.statements) == 3, "\n".join(as_alice.statements)
