@@ -9,16 +9,19 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db import connection
 from django.http import Http404
 from django.utils import timezone
 from rest_framework.serializers import Serializer
 
 from config.wire import Problem, StrictSerializer, faults_of, parse_uuid
 from tasks.etags import check_if_match
+from tasks.lone import LoneWriting, Overtaken
 from tasks.models import IDEMPOTENCY_KEY_MAX_LENGTH, Task
 from tasks.serializers import CompletionSerializer, TaskSerializer
 from tasks.writing import IdsUnavailable, Writing
@@ -201,6 +204,9 @@ def perform(
     """
     for operation in operations:
         operation.validate(view)
+    if not dry_run and is_lone(operations):
+        with suppress(Overtaken), LoneWriting.alone(view.caller) as writing:
+            return apply_all(Attempt(view, writing, set()), operations, atomic=atomic)
     unavailable: set[UUID] = set()
     while True:
         try:
@@ -209,6 +215,14 @@ def perform(
         except IdsUnavailable as taken:
             # Known only when they were to be stored; each round knows of more.
             unavailable |= taken.ids
+
+
+def is_lone(operations: list[Operation]) -> bool:
+    """Tell whether one statement can do it: one operation, which has no twin to be looked for."""
+    if len(operations) > 1 or connection.vendor != "postgresql":
+        return False
+    (operation,) = operations
+    return operation.name != "create" or (operation.pk is None and operation.idempotency_key is None)
 
 
 def apply_all(attempt: Attempt, operations: list[Operation], *, atomic: bool) -> list[Result | Problem]:
