@@ -34,7 +34,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [] if DEBUG else ..., validate=None if
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=environment.port)
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", os.cpu_count() or 1, validate=environment.at_least_one)
-WEB_THREADS = env.int("WEB_THREADS", 4, validate=environment.at_least_one)
+WEB_THREADS = env.int("WEB_THREADS", 2, validate=environment.at_least_one)
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
