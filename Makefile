@@ -6,7 +6,7 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test test-pooler check bench bench-instructions bench-check openapi
+.PHONY: help run dev test test-pooler check bench bench-instructions bench-growth bench-check openapi
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
@@ -40,6 +40,9 @@ bench: .venv-bench/installed ## measure beside a FastAPI peer and a bare WSGI fl
 
 bench-instructions: .venv-bench/installed ## count the instructions of a request, under valgrind
 	@.venv-bench/bin/python -m bench.instructions
+
+bench-growth: .venv-bench/installed ## what a page of 10 costs owners of 10 to a million tasks
+	@.venv-bench/bin/python -m bench.growth
 
 bench-check: .venv/installed-dev ## fail where a request costs 3 % more instructions than the stored baseline
 	@$(BIN)/python -m bench.instructions --check

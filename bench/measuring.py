@@ -21,7 +21,7 @@ from bench.targets import Target
 CONNECTIONS = (1, 16, 100)
 USERS_SIGNED_IN = 200
 USERS_COMPARED = 3
-# Works that need an answer's ETag, which a release without versions does not have.
+# The work that needs an answer's ETag.
 NEEDS_ETAG = "unchanged"
 # The first second's supply of tasks to delete; later ones are twice what was ever used in a second.
 SUPPLY = 2000
@@ -78,23 +78,17 @@ def find_postmaster() -> int | None:
         return cpu.postmaster_of(cursor.fetchone()[0])
 
 
-def planned(given: Namespace) -> tuple[list[tuple[str, int]], list[str]]:
-    """Return the works with their numbers of connections, and what is left out, with its reason."""
+def planned(given: Namespace) -> list[tuple[str, int]]:
+    """Return the works with their numbers of connections."""
     works = [given.only] if given.only else list(load.STATUSES)
-    left_out = []
-    if NEEDS_ETAG in works and not targets.is_versioned():
-        works.remove(NEEDS_ETAG)
-        left_out.append("304 (`unchanged`) is left out: this release's lists have no ETag.")
-    if not works:
-        raise SystemExit(left_out[0])
     numbers = [given.connections] if given.connections else CONNECTIONS
-    return [(work, connections) for work in works for connections in numbers], left_out
+    return [(work, connections) for work in works for connections in numbers]
 
 
 def measure(given: Namespace, database_url: str) -> None:
     """Run all of it. Raises SystemExit where the servers differ."""
-    plan, notes = planned(given)
-    context = circumstances(given, notes)
+    plan = planned(given)
+    context = circumstances(given)
     targets.prepare(given.users, given.tasks)
     people = targets.sign_in(min(given.users, USERS_SIGNED_IN))
     if not people or not people[0].ids:
@@ -142,7 +136,7 @@ def measure_open_loop(bench: Bench, measured: Measured) -> tuple[float, dict[str
     return rate, openloop.drive(ours, arrivals, OPEN_LOOP_CONNECTIONS)
 
 
-def circumstances(given: Namespace, notes: list[str]) -> dict[str, Any]:
+def circumstances(given: Namespace) -> dict[str, Any]:
     """Return what the figures hang on."""
     names = ("server_version", "shared_buffers", "fsync", "synchronous_commit")
     with connection.cursor() as cursor:
@@ -159,7 +153,6 @@ def circumstances(given: Namespace, notes: list[str]) -> dict[str, Any]:
         "workers": settings.WEB_CONCURRENCY,
         "threads": settings.WEB_THREADS,
         "pool": POOL_SIZE,
-        "notes": notes,
     }
 
 

@@ -185,7 +185,6 @@ def describe(context: dict[str, Any]) -> str:
         f"- {context['date']}, {context['machine']}",
         f"- Python {context['python']}; {packages}",
         f"- PostgreSQL {postgres}; {context['wrk']}",
-        *(f"- {note}" for note in context["notes"]),
     ]
     return "\n".join(lines)
 

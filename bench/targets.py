@@ -58,11 +58,8 @@ def sign_out(targets: list[Target]) -> None:
 def supply(targets: list[Target], count: int) -> list[Target]:
     """Return the same users with at least so many new tasks in all, which nobody has read yet."""
     each = -(-count // len(targets))
-    fields = {"version": 1} if is_versioned() else {}
     rows = [
-        Task(owner=target.user, title=f"Delete this {number}", **fields)
-        for target in targets
-        for number in range(each)
+        Task(owner=target.user, title=f"Delete this {number}") for target in targets for number in range(each)
     ]
     Task.objects.bulk_create(rows, batch_size=5000)
     ids = [row.id for row in rows]
@@ -70,11 +67,6 @@ def supply(targets: list[Target], count: int) -> list[Target]:
         Target(target.user, target.token, ids[number * each : (number + 1) * each])
         for number, target in enumerate(targets)
     ]
-
-
-def is_versioned() -> bool:
-    """Tell whether tasks have versions, and lists therefore ETags."""
-    return any(column.name == "version" for column in Task._meta.get_fields())  # noqa: SLF001  (documented)
 
 
 def learn_etags(address: str, targets: list[Target]) -> None:

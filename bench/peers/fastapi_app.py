@@ -24,8 +24,6 @@ from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from bench.peers.columns import VERSIONED
-
 SECRET_KEY = os.environ["JWT_SIGNING_KEY"]
 ALGORITHM = "HS256"
 NAME = "task-api"
@@ -101,27 +99,18 @@ class Stamps(SQLModel):
     updated_at: datetime = moment(default_factory=now)
 
 
-if VERSIONED:
+class Version(SQLModel):
+    """What a client sees of safe writing."""
 
-    class Version(SQLModel):
-        """What a client sees of safe writing."""
+    version: int = 1
 
-        version: int = 1
 
-    class Safety(Version):
-        """What the table has for it."""
+class Safety(Version):
+    """What the table has for it."""
 
-        deleted_at: datetime | None = moment(default=None)
-        idempotency_key: str | None = None
-        creation_digest: str = ""
-
-else:
-
-    class Version(SQLModel):
-        """Nothing: tasks have no version yet."""
-
-    class Safety(SQLModel):
-        """Nothing either."""
+    deleted_at: datetime | None = moment(default=None)
+    idempotency_key: str | None = None
+    creation_digest: str = ""
 
 
 class Task(Safety, Stamps, TaskBase, table=True):
@@ -209,7 +198,7 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 async def get_task(task_id: UUID, session: SessionDep, user: CurrentUser) -> Task:
     """Return the task in the address."""
     task = await session.get(Task, task_id)
-    if task is None or task.user_id != user.id or (VERSIONED and task.deleted_at):
+    if task is None or task.user_id != user.id or task.deleted_at:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "Task not found")
     return task
 
@@ -231,8 +220,7 @@ async def revise(session: AsyncSession, task: Task, changes: dict[str, Any]) -> 
     if "completed" in changes:
         task.completed_at = now() if task.completed else None
     task.updated_at = now()
-    if VERSIONED:
-        task.version = Task.version + 1
+    task.version = Task.version + 1
     return await store(session, task)
 
 
@@ -241,9 +229,7 @@ async def list_tasks(
     session: SessionDep, user: CurrentUser, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
 ) -> list[TaskPublic]:
     """Return the caller's tasks, newest first."""
-    statement = select(Task).where(Task.user_id == user.id)
-    if VERSIONED:
-        statement = statement.where(col(Task.deleted_at).is_(None))
+    statement = select(Task).where(Task.user_id == user.id, col(Task.deleted_at).is_(None))
     statement = statement.order_by(col(Task.created_at).desc(), col(Task.id).desc()).limit(limit)
     return (await session.exec(statement)).all()
 
@@ -288,9 +274,6 @@ async def complete_task(
 @app.delete("/api/v1/tasks/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def delete_task(task: TaskDep, session: SessionDep) -> None:
     """Delete a task."""
-    if VERSIONED:
-        task.deleted_at = now()
-        session.add(task)
-    else:
-        await session.delete(task)
+    task.deleted_at = now()
+    session.add(task)
     await session.commit()

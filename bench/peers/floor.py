@@ -18,8 +18,6 @@ import psycopg
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
-from bench.peers.columns import VERSIONED, WIRE
-
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -28,30 +26,28 @@ NAME = "task-api"
 TIMES = {"created_at", "updated_at", "completed_at"}
 WRITABLE = {"title", "description", "completed"}
 
-FIELDS = ", ".join(f"{column} AS {name}" for name, column in WIRE.items())
-ALIVE = " AND deleted_at IS NULL" if VERSIONED else ""
-NEXT_VERSION = ", version = version + 1" if VERSIONED else ""
-FIRST_VERSION = ", version, creation_digest" if VERSIONED else ""
-FIRST_VALUES = ", 1, ''" if VERSIONED else ""
+FIELDS = """
+    id, owner_id AS user_id, title, description, completed, completed_at, created_at, updated_at, version
+"""
 
 WHO = """
     SELECT u.id FROM users_session s JOIN users_user u ON u.id = s.user_id
     WHERE s.id = %s AND s.revoked_at IS NULL AND s.expires_at > now() AND u.is_active
 """
-LIST = (
-    f"SELECT {FIELDS} FROM tasks_task WHERE owner_id = %s{ALIVE} ORDER BY created_at DESC, id DESC LIMIT %s"
-)
-GET = f"SELECT {FIELDS} FROM tasks_task WHERE owner_id = %s AND id = %s{ALIVE}"
+LIST = f"""
+    SELECT {FIELDS} FROM tasks_task WHERE owner_id = %s AND deleted_at IS NULL
+    ORDER BY created_at DESC, id DESC LIMIT %s
+"""
+GET = f"SELECT {FIELDS} FROM tasks_task WHERE owner_id = %s AND id = %s AND deleted_at IS NULL"
 CREATE = f"""
-    INSERT INTO tasks_task (owner_id, id, title, description, completed, completed_at, created_at, updated_at
-    {FIRST_VERSION}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s {FIRST_VALUES}) RETURNING {FIELDS}
+    INSERT INTO tasks_task (owner_id, id, title, description, completed, completed_at, created_at, updated_at,
+    version, creation_digest) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, '') RETURNING {FIELDS}
 """
 CHANGE = f"""
-    UPDATE tasks_task SET {{changes}}, updated_at = now(){NEXT_VERSION}
-    WHERE owner_id = %s AND id = %s{ALIVE} RETURNING {FIELDS}
+    UPDATE tasks_task SET {{changes}}, updated_at = now(), version = version + 1
+    WHERE owner_id = %s AND id = %s AND deleted_at IS NULL RETURNING {FIELDS}
 """
-TRASH = f"UPDATE tasks_task SET deleted_at = now() WHERE owner_id = %s AND id = %s{ALIVE}"
-DELETE = TRASH if VERSIONED else "DELETE FROM tasks_task WHERE owner_id = %s AND id = %s"
+DELETE = "UPDATE tasks_task SET deleted_at = now() WHERE owner_id = %s AND id = %s AND deleted_at IS NULL"
 
 local = threading.local()
 
