@@ -3,7 +3,7 @@
 In process, on PostgreSQL: the milliseconds of a request, the statements that it sends, and the
 blocks of 8 KiB that PostgreSQL touches for them (EXPLAIN (ANALYZE, BUFFERS)). Writes
 bench/growth.json and a section of bench/RESULTS.md, and fails where the first page costs the owner
-of a million more than 1.2 times that of the owner of 10, or what is claimed to be flat over 30 blocks.
+of a million more than 1.2 times that of the owner of 10, or what is claimed to be flat takes more blocks.
 """
 
 import json
@@ -24,7 +24,7 @@ OWNERS = (10, 1_000, 100_000, 1_000_000)
 ROUNDS = 25
 # An owner's question is not asked again once it took so many seconds in all.
 PATIENCE = 3.0
-MAX_RATIO, MAX_BLOCKS = 1.2, 30
+MAX_RATIO = 1.2
 FILL = """
 INSERT INTO tasks_task (id, owner_id, title, description, completed, completed_at, created_at, updated_at,
                         version, deleted_at, creation_digest)
@@ -33,32 +33,33 @@ SELECT gen_random_uuid(), %s, (ARRAY['Buy', 'Call', 'Clean', 'Draft', 'Fix'])[1 
        n %% 3 = 0, CASE WHEN n %% 3 = 0 THEN moment END, moment, moment, n,
        CASE WHEN n %% 20 = 0 THEN moment END, ''
 FROM (SELECT n, TIMESTAMPTZ '2025-01-01' + random() * INTERVAL '365 days' AS moment
-      FROM generate_series(1, %s) AS n ORDER BY random()) AS rows
+      FROM generate_series(1, %s) AS n) AS rows
 """
 DEEP = "a page amid"
 FIRST = "first page"
-# What is asked for beside limit=10, and whether it is claimed to be flat.
-QUESTIONS: dict[str, tuple[dict[str, str], bool]] = {
-    FIRST: ({}, True),
-    DEEP: ({}, True),
-    "status=pending": ({"status": "pending"}, True),
-    "status=completed": ({"status": "completed"}, True),
-    "created_after": ({"created_after": "2025-07-01T00:00:00Z"}, True),
-    "created_before": ({"created_before": "2025-07-01T00:00:00Z"}, True),
-    "deleted=true": ({"deleted": "true"}, True),
-    "ordering=created_at": ({"ordering": "created_at"}, True),
-    "ordering=title": ({"ordering": "title"}, True),
-    "ordering=-title": ({"ordering": "-title"}, True),
-    "search: a word of every task": ({"search": "everyday"}, True),
-    "search: a word of one in 50,000": ({"search": "zebra"}, False),
-    "search: a word of none": ({"search": "unicorn"}, False),
-    "count=true": ({"count": "true"}, False),
+# What is asked for beside limit=10, and at most how many blocks that is claimed to cost whomever.
+# A status passes over the rows of the other: of three, one is completed.
+QUESTIONS: dict[str, tuple[dict[str, str], int | None]] = {
+    FIRST: ({}, 30),
+    DEEP: ({}, 30),
+    "status=pending": ({"status": "pending"}, 60),
+    "status=completed": ({"status": "completed"}, 120),
+    "created_after": ({"created_after": "2025-07-01T00:00:00Z"}, 30),
+    "created_before": ({"created_before": "2025-07-01T00:00:00Z"}, 30),
+    "deleted=true": ({"deleted": "true"}, 30),
+    "ordering=created_at": ({"ordering": "created_at"}, 30),
+    "ordering=title": ({"ordering": "title"}, 30),
+    "ordering=-title": ({"ordering": "-title"}, 30),
+    "search: a word of every task": ({"search": "everyday"}, 30),
+    "search: a word of one in 50,000": ({"search": "zebra"}, None),
+    "search: a word of none": ({"search": "unicorn"}, None),
+    "count=true": ({"count": "true"}, None),
 }
 METHOD = """\
 A page of 10 in process, for owners of so many tasks: milliseconds (the median of up to {rounds} rounds
 over the owners in turn) / blocks of 8 KiB that PostgreSQL touches; and the statements, with the one that
-authenticates. An owner's rows lie on the disk in no order; a twentieth is in the trash, a third completed.
-What is not claimed to be flat grows with the rows that are read until the page is full, or counted.
+authenticates. The rows lie on the disk in no order of their times; a twentieth is in the trash, a third
+completed. What is not claimed to be flat grows with the rows that are read until the page is full or counted.
 {date}; PostgreSQL {postgresql}.
 """
 Cost = dict[str, float]
@@ -162,7 +163,7 @@ def table(measured: dict[str, dict[str, Cost]]) -> str:
     for question, costs in measured.items():
         cells = [f"{cost['ms']:,.2f} / {cost['blocks']:,}" for cost in costs.values()]
         statements = "/".join(sorted({str(cost["statements"]) for cost in costs.values()}))
-        flat = "yes" if QUESTIONS[question][1] else "no"
+        flat = "no" if QUESTIONS[question][1] is None else "yes"
         lines.append(f"| {question} | {' | '.join(cells)} | {statements} | {flat} |")
     return "\n".join(lines)
 
@@ -173,7 +174,7 @@ def faults_of(measured: dict[str, dict[str, Cost]]) -> list[str]:
     faults = [
         f"{question}: {costs[most]['blocks']} blocks"
         for question, costs in measured.items()
-        if QUESTIONS[question][1] and costs[most]["blocks"] > MAX_BLOCKS
+        if costs[most]["blocks"] > (QUESTIONS[question][1] or float("inf"))
     ]
     ratio = measured[FIRST][most]["ms"] / measured[FIRST][least]["ms"]
     return faults + ([f"{FIRST}: {ratio:.2f} times the time"] if ratio > MAX_RATIO else [])
