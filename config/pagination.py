@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from django.core.signing import BadSignature, Signer
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.expressions import F
 from django.db.models.fields.tuple_lookups import (
     Tuple,
@@ -28,16 +29,19 @@ INCLUSIVE = {"upto", "from"}
 # An empty page leads back to the very row whose neighbours were deleted meanwhile.
 OPPOSITE = {"after": "upto", "from": "before", "before": "from", "upto": "after"}
 LOOKUPS = {
-    # (greater, inclusive): lookup of the row, lookup of its first column
-    (True, False): (TupleGreaterThan, "gte"),
-    (True, True): (TupleGreaterThanOrEqual, "gte"),
-    (False, False): (TupleLessThan, "lte"),
-    (False, True): (TupleLessThanOrEqual, "lte"),
+    # (greater, inclusive): lookup of the row, lookup of its first column, the same in SQL
+    (True, False): (TupleGreaterThan, "gte", ">"),
+    (True, True): (TupleGreaterThanOrEqual, "gte", ">="),
+    (False, False): (TupleLessThan, "lte", "<"),
+    (False, True): (TupleLessThanOrEqual, "lte", "<="),
 }
 
 
 class KeysetPagination(BasePagination):
     """Pages of a queryset that is ordered by one column and then the id, in one direction.
+
+    Or of what can be cut as one, and says by `query.order_by` and `beyond` what it is ordered by and
+    how it is read from a row on; its rows are documents.
 
     A cursor holds the two values of a row and is signed for one user and one set of
     parameters: used elsewhere, forged or damaged it is Problem("invalid_cursor").
@@ -61,7 +65,7 @@ class KeysetPagination(BasePagination):
             self.page.reverse()
         return self.page
 
-    def beyond_cursor(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def beyond_cursor(self, queryset: Any) -> Any:
         """Return the rows on the cursor's side of its row, nearest first.
 
         A row-value comparison is an index condition on PostgreSQL. On SQLite it becomes an OR,
@@ -71,8 +75,10 @@ class KeysetPagination(BasePagination):
             return queryset
         backward = self.relation in BACKWARD
         descending = self.order_by[0].startswith("-")
-        row_lookup, bound = LOOKUPS[backward == descending, self.relation in INCLUSIVE]
+        row_lookup, bound, comparison = LOOKUPS[backward == descending, self.relation in INCLUSIVE]
         values = tuple(field.to_python(text) for field, text in zip(self.fields, self.texts, strict=True))
+        if not isinstance(queryset, QuerySet):
+            return queryset.beyond(comparison, values, backward=backward)
         first = self.fields[0].name
         row = row_lookup(Tuple(*(F(field.name) for field in self.fields)), values)
         queryset = queryset.filter(Q(**{f"{first}__{bound}": values[0]}), row)
@@ -98,9 +104,11 @@ class KeysetPagination(BasePagination):
         relation, *texts = json.loads(base64.urlsafe_b64decode(document + "=" * (-len(document) % 4)))
         return relation, texts
 
-    def _beside(self, relation: str, row: Model | dict[str, Any]) -> str:
+    def _beside(self, relation: str, row: Any) -> str:
         if isinstance(row, dict):
-            return self._encode(relation, [row[field.name] for field in self.fields])
+            row = SimpleNamespace(
+                **{field.attname: field.to_python(row[field.name]) for field in self.fields}
+            )
         return self._encode(relation, [field.value_to_string(row) for field in self.fields])
 
     def neighbours(self) -> dict[str, str]:

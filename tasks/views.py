@@ -18,6 +18,7 @@ from tasks.batch import BatchSerializer, at_index, operation_of
 from tasks.etags import check_if_match, etag_of, etag_of_list, is_known, tags_of
 from tasks.feed import ChangesQuery, changes_since
 from tasks.filters import DeletionQuery, TaskFilter, TaskListQuery
+from tasks.listing import Listing, serves
 from tasks.models import Task, TaskQuerySet
 from tasks.operations import (
     IDEMPOTENCY_KEY,
@@ -28,7 +29,7 @@ from tasks.operations import (
     perform,
 )
 from tasks.permissions import IsOwner
-from tasks.reading import Newest, read_counter, read_named, serves
+from tasks.reading import read_counter, read_named
 from tasks.schema import documented
 from tasks.serializers import TaskSerializer
 
@@ -101,8 +102,8 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
     def read_page(self) -> tuple[Sequence[Any], int]:
         """Return what the page shows, and the counter as it was then or before, so that no tag is too new."""
         if serves(self.query):
-            newest = Newest(self.caller)
-            return self.paginate_queryset(cast("Any", newest)) or (), newest.seq
+            listing = Listing(self.caller, self.query)
+            return self.paginate_queryset(cast("Any", listing)) or (), listing.seq
         seq, _ = read_counter(self.caller)
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         represent = self.get_serializer().to_representation

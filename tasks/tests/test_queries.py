@@ -53,10 +53,11 @@ def test_an_operation_costs_the_same_however_many_tasks_there_are(
 
 def test_any_page_costs_the_same(as_alice, alice):
     Task.objects.bulk_create(TaskFactory.build_batch(7, owner=alice))
-    url = links(as_alice.get(f"{TASKS}?limit=2"))["next"]
+    url = f"{TASKS}?limit=2"
     while url:
         answer = as_alice.get(url)
-        assert len(as_alice.statements) == 3, "\n".join(as_alice.statements)
+        count = 3 if connection.vendor == "sqlite" else 2
+        assert len(as_alice.statements) == count, "\n".join(as_alice.statements)
         assert "OFFSET" not in as_alice.statements[-1]
         url = links(answer).get("next")
 
@@ -134,10 +135,10 @@ def test_a_page_is_a_range_of_an_index(as_alice, many, *, ordering, index, colum
             ), plan
             assert "TEMP B-TREE" not in plan, plan
         else:
-            condition = re.search(r"Index Cond: (.*)", plan)
+            conditions = "\n".join(re.findall(r"Index Cond: (.*)", plan))
             assert f"using {index}" in plan, plan
             assert "Sort" not in plan, plan
-            assert re.search(rf"ROW\(\(?{column}\)?[:a-z]*, id\) {operator} ROW\(", condition[1]), plan
+            assert re.search(rf"ROW\(\(?{column}\)?[:a-z]*, id\) {operator} ROW\(", conditions), plan
 
 
 @pytest.mark.parametrize(
