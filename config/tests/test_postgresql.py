@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.conf import settings
 from django.db import DataError, connection, transaction
 from django.db.backends.postgresql import base
 
@@ -43,6 +44,7 @@ def test_one_that_has_idled_is_asked(asked):
     assert asked == [True, True]
 
 
+@pytest.mark.skipif(settings.DATABASE_POOLER != "none", reason="a pooler keeps what the server cuts")
 def test_one_that_was_cut_is_found_out(asked):
     assert connection.is_usable()
     with another_connection() as other:
