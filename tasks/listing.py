@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # in the statement, because PostgreSQL makes a new plan each time for one with an open limit.
 PAGE = """
 SELECT tasks_task.id::text, %s::text, title, description, completed,
-completed_at::text, created_at::text, updated_at::text, version,
+(completed_at AT TIME ZONE 'UTC')::text, (created_at AT TIME ZONE 'UTC')::text,
+(updated_at AT TIME ZONE 'UTC')::text, version,
 (SELECT change_seq FROM "tasks_changecounter" WHERE "owner_id" = %s)
 FROM "tasks_task" WHERE "owner_id" = %s AND deleted_at IS NULL {conditions}
 ORDER BY tasks_task.{column} {direction}, tasks_task.id {direction} LIMIT {limit:d}
@@ -73,7 +74,7 @@ class Listing:
             self.seq, _ = read_counter(self.user)
             found = self.read(rows.stop)
         if found:
-            self.seq = found[0][-1]
+            self.seq = found[0][-1] or 0
         return [document_of(row) for row in found]
 
     def read(self, limit: int) -> list[tuple[Any, ...]]:
@@ -107,6 +108,6 @@ def document_of(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def rfc3339(text: str) -> str:
-    """Return `2026-11-21T09:00:00.120000Z` for PostgreSQL's `2026-11-21 09:00:00.12+00`."""
-    seconds, _, fraction = text.removesuffix("+00").partition(".")
+    """Return `2026-11-21T09:00:00.120000Z` for PostgreSQL's `2026-11-21 09:00:00.12` of UTC."""
+    seconds, _, fraction = text.partition(".")
     return f"{seconds.replace(' ', 'T')}.{fraction:0<6}Z"

@@ -9,11 +9,10 @@ decided on a row that somebody has changed meanwhile is not written: it is decid
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from tasks.models import Task
 from tasks.statements import ADVANCE
@@ -22,32 +21,22 @@ from tasks.writing import Writing
 if TYPE_CHECKING:
     from users.models import User
 
-# The counter comes first here too: its lock is what other writers of the user's tasks wait for.
-COUNTER = f"WITH counter AS ({ADVANCE.format(rows='(%s, 1, 0)')})"
-# What stays open is nothing but the columns, which are ours.
-CREATE = """
-INSERT INTO "tasks_task" (version, {columns}) VALUES ((SELECT change_seq FROM counter), {values})
-RETURNING version
-"""
-CHANGE = """
-UPDATE "tasks_task" SET version = counter.change_seq, {assignments} FROM counter
+# The counter comes first here too: its lock is what other writers of the user's tasks wait for. The
+# moment of a creation is taken after it, lest a task come to be before those that somebody has seen.
+COUNTER = f"WITH counter AS ({ADVANCE.format(rows='(%s, 1, 0)').rstrip()}, clock_timestamp() AS moment)"
+MOMENT = "(SELECT moment FROM counter)"
+CREATE = f"""{COUNTER}
+INSERT INTO "tasks_task" (version, created_at, updated_at, completed_at,
+id, owner_id, title, description, completed, creation_digest)
+VALUES ((SELECT change_seq FROM counter), {MOMENT}, {MOMENT}, CASE WHEN %s THEN {MOMENT} END,
+%s, %s, %s, %s, %s, '')
+RETURNING version, created_at
+"""  # noqa: S608  (made of constants)
+CHANGE = f"""{COUNTER}
+UPDATE "tasks_task" SET version = counter.change_seq, title = %s, description = %s, completed = %s,
+completed_at = %s, updated_at = %s, deleted_at = %s FROM counter
 WHERE tasks_task.owner_id = %s AND id = %s AND version = %s RETURNING version
-"""
-COLUMNS = [field.attname for field in Task._meta.concrete_fields if field.attname != "version"]  # noqa: SLF001  (public, for all its name)
-WRITTEN_ONCE = {"id", "owner_id", "created_at", "idempotency_key", "creation_digest"}
-CHANGEABLE = [column for column in COLUMNS if column not in WRITTEN_ONCE]
-
-
-@cache
-def create_sql() -> str:
-    """Return the INSERT of a task."""
-    return COUNTER + CREATE.format(columns=", ".join(COLUMNS), values=", ".join(["%s"] * len(COLUMNS)))
-
-
-@cache
-def change_sql() -> str:
-    """Return the UPDATE of a task that is still in the version in which it was read."""
-    return COUNTER + CHANGE.format(assignments=", ".join(f"{column} = %s" for column in CHANGEABLE))
+"""  # noqa: S608
 
 
 class Overtaken(Exception):  # noqa: N818  (what is the case, as in Task.DoesNotExist)
@@ -76,15 +65,40 @@ class LoneWriting(Writing):
 
     def store(self) -> None:
         """Store what was changed, which only now gets its version."""
-        for pk, task in self.changed.items():
-            is_new = pk not in self.versions
-            columns = COLUMNS if is_new else CHANGEABLE
-            values: list[Any] = [self.owner.pk, *(getattr(task, column) for column in columns)]
-            if not is_new:
-                values += [self.owner.pk, pk, self.versions[pk]]
+        for task in self.changed.values():
+            if task.pk in self.versions:
+                self.store_change(task)
+            else:
+                self.store_creation(task)
+
+    def store_creation(self, task: Task) -> None:
+        """Insert the row, and take over the times that it got."""
+        owner, completed = self.owner.pk, task.completed
+        values = [owner, completed, task.pk, owner, task.title, task.description, completed]
+        with connection.cursor() as cursor:
+            cursor.execute(CREATE, values)
+            task.version, task.created_at = cursor.fetchone()
+        task.updated_at = task.created_at
+        task.completed_at = task.created_at if completed else None
+
+    def store_change(self, task: Task) -> None:
+        """Overwrite the row, if it still has the version that was read."""
+        state = [
+            task.title,
+            task.description,
+            task.completed,
+            task.completed_at,
+            task.updated_at,
+            task.deleted_at,
+        ]
+        row = [self.owner.pk, task.pk, self.versions[task.pk]]
+        try:
             with connection.cursor() as cursor:
-                cursor.execute(create_sql() if is_new else change_sql(), values)
+                cursor.execute(CHANGE, [self.owner.pk, *state, *row])
                 stored = cursor.fetchone()
-            if stored is None:
-                raise Overtaken
-            (task.version,) = stored
+        except IntegrityError:
+            # The owner is gone, with all that was theirs.
+            raise Overtaken from None
+        if stored is None:
+            raise Overtaken
+        (task.version,) = stored

@@ -64,7 +64,7 @@ class Operation:
             self.pk = chosen
 
     def apply(self, attempt: "Attempt") -> "Result":
-        """Do it to the rows that are locked. Raises Problem."""
+        """Do it to the rows that were read. Raises Problem."""
         return OPERATIONS[self.name][2](self, attempt)
 
     @property

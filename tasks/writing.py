@@ -1,4 +1,4 @@
-"""The one way in which a client's writes reach the database."""
+"""How a client's writes reach the database; `lone.py` has the shorter way of a single one."""
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ class Writing:
             writing.read([pk])
             writing.change(writing.tasks[pk], title="Buy milk")
 
-    The user's counter is locked before a row is read, so that what was read is what is
+    `of` locks the user's counter before a row is read, so that what was read is what is
     written over. Each change takes a value of the counter of its own, and all are stored
     by one statement when the block ends. Nothing changed is nothing written: the counter too
     stays as it was.

@@ -30,6 +30,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_quiet(self) -> bool:
         """Tell whether the server owes no answer and has sent nothing unasked, its goodbye included."""
         pgconn = self.connection.pgconn
+        # Of a connection that is lost or closed this is UNKNOWN, and there is no socket to be had.
+        if pgconn.transaction_status != TransactionStatus.IDLE:
+            return False
         poll = select.poll()
         poll.register(pgconn.socket, select.POLLIN)
-        return pgconn.transaction_status == TransactionStatus.IDLE and not poll.poll(0)
+        return not poll.poll(0)

@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.test import Client
+from gunicorn.workers.gthread import ThreadWorker
 
 from config.tests.problems import assert_problem
 from config.tests.serving import gunicorn, send
@@ -32,7 +34,8 @@ def authorization_of(client):
 def test_the_configuration_comes_of_the_settings():
     serving = runpy.run_path(str(settings.BASE_DIR / "config" / "gunicorn.py"))
     assert serving["bind"] == "127.0.0.1:8000"
-    assert (serving["worker_class"], serving["workers"]) == ("gthread", settings.WEB_CONCURRENCY)
+    assert issubclass(serving["worker_class"], ThreadWorker)
+    assert serving["workers"] == settings.WEB_CONCURRENCY
     assert serving["threads"] == 2
     application = importlib.import_module("config.wsgi").application
     assert serving["wsgi_app"] == "config.wsgi:application"
@@ -156,6 +159,29 @@ def test_every_worker_gets_its_share_of_the_connections(tmp_path):
         ]
     assert len(held) == 2
     assert min(held) >= 5, held
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reload_refuses_no_connection(tmp_path):
+    """While an old worker finishes what a slow client has begun, the new ones get all that comes."""
+    log = tmp_path / "server.log"
+    with gunicorn(log, WEB_CONCURRENCY="2") as (server, process), ExitStack() as stack:
+        address = urlsplit(server)
+        slow = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+        slow.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: log.read_text().count("Booting worker") == 4)
+        answers = [send(server, "GET /health").status_code for _ in range(60)]
+        slow.sendall(b"Connection: close\r\n\r\n")
+        assert slow.recv(12) == b"HTTP/1.1 200"
+    assert answers == [200] * 60
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.django_db(transaction=True)

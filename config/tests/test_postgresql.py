@@ -71,3 +71,11 @@ def test_one_whose_transaction_is_lost_is_not_usable(asked):
         assert not connection.is_usable()
         transaction.set_rollback(True)
     assert asked == [True, False]
+
+
+def test_one_that_was_closed_underneath_is_not_usable(asked):
+    assert connection.is_usable()
+    connection.connection.close()
+    assert not connection.is_usable()
+    connection.close()
+    assert asked == [True, False]

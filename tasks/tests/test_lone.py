@@ -1,9 +1,16 @@
 """The write of one statement does what the write behind the lock does."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
 import pytest
-from django.db import connection
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.utils import timezone
 
 from config.tests.problems import assert_problem
+from conftest import waiting_for_a_lock
 from tasks import operations
 from tasks.lone import LoneWriting
 from tasks.models import ChangeCounter, Task
@@ -132,3 +139,49 @@ def test_another_task_changed_meanwhile_is_none_of_its_business(as_alice, alice,
     answer = call(as_alice, "PATCH /{id}", {"title": "Mine"}, task)
     assert answer.json()["version"] == ChangeCounter.read(alice.pk)[0] == other.version + 2
     assert not any("ON CONFLICT (id)" in statement for statement in as_alice.statements)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_whose_owner_was_deleted_meanwhile_is_not_found(as_alice, alice, overtake):
+    task = TaskFactory(owner=alice)
+    overtake(get_user_model().objects.get(pk=alice.pk).delete)
+    assert_problem(call(as_alice, "PATCH /{id}", {"title": "Mine"}, task), "not_found")
+    assert not Task.objects.exists()
+    assert not ChangeCounter.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_creation_that_waited_is_younger_than_what_it_waited_for(as_alice, alice):
+    """Who reads on from the youngest task that they have seen must not miss one that comes after it."""
+    ChangeCounter.advance(alice.pk)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            ChangeCounter.lock(alice.pk)
+            waiting = pool.submit(create_and_close, as_alice)
+            wait_for(somebody_waits)
+            seen = timezone.now()
+        made = waiting.result(timeout=30).json()
+    assert datetime.fromisoformat(made["created_at"]) > seen
+    assert made["created_at"] == made["updated_at"] == made["completed_at"]
+    assert as_alice.get(f"{TASKS}/{made['id']}").json() == made
+
+
+def create_and_close(client):
+    try:
+        return client.post(TASKS, {"title": "Waited", "completed": True})
+    finally:
+        connection.close()
+
+
+def somebody_waits():
+    with connection.cursor() as cursor:
+        # In a transaction the answer of before would be given again.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+    return waiting_for_a_lock() == 1
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
