@@ -6,17 +6,19 @@ import sys
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from config import settings
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class Worker(ThreadWorker):  # type: ignore[misc]
     """Threads, because a sync worker is held by one slow client.
 
     Told to stop, it takes what its socket has been given and closes it at once: nobody else
     could, and until it is closed the kernel would go on to give it a share.
     """
+
+    sockets: list[Any]
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  (gunicorn's signature)
         """Accept connections, or no more."""

@@ -9,7 +9,7 @@ decided on a row that somebody has changed meanwhile is not written: it is decid
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db import IntegrityError, connection
@@ -74,7 +74,7 @@ class LoneWriting(Writing):
     def store_creation(self, task: Task) -> None:
         """Insert the row, and take over the times that it got."""
         owner, completed = self.owner.pk, task.completed
-        values = [owner, completed, task.pk, owner, task.title, task.description, completed]
+        values: list[Any] = [owner, completed, task.pk, owner, task.title, task.description, completed]
         with connection.cursor() as cursor:
             cursor.execute(CREATE, values)
             task.version, task.created_at = cursor.fetchone()
@@ -83,7 +83,7 @@ class LoneWriting(Writing):
 
     def store_change(self, task: Task) -> None:
         """Overwrite the row, if it still has the version that was read."""
-        state = [
+        state: list[Any] = [
             task.title,
             task.description,
             task.completed,
@@ -91,7 +91,7 @@ class LoneWriting(Writing):
             task.updated_at,
             task.deleted_at,
         ]
-        row = [self.owner.pk, task.pk, self.versions[task.pk]]
+        row: list[Any] = [self.owner.pk, task.pk, self.versions[task.pk]]
         try:
             with connection.cursor() as cursor:
                 cursor.execute(CHANGE, [self.owner.pk, *state, *row])
