@@ -1,4 +1,7 @@
-"""How gunicorn serves: `gunicorn --config config/gunicorn.py`."""
+"""How gunicorn serves: `gunicorn --config config/gunicorn.py`.
+
+What runs in gunicorn's own processes is tested with real ones, which coverage does not see.
+"""
 
 import select
 import socket
@@ -11,7 +14,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 from config import settings
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(ThreadWorker):  # type: ignore[misc]  # pragma: no cover
     """Threads, because a sync worker is held by one slow client.
 
     Told to stop, it takes what its socket has been given and closes it at once: nobody else
@@ -50,7 +53,7 @@ secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(_server: Any) -> None:  # pragma: no cover
     """Refuse to start where somebody listens: two services would share out the connections in silence.
 
     Tries for as long as gunicorn itself does where the workers share a socket.
@@ -68,7 +71,7 @@ def on_starting(_server: Any) -> None:
     raise SystemExit(f"HOST, PORT: cannot listen on {bind}: {reason}.")
 
 
-def when_ready(server: Any) -> None:
+def when_ready(server: Any) -> None:  # pragma: no cover
     """Say where: gunicorn does not know of sockets that the workers open."""
     if reuse_port:
         server.log.info("Listening at: http://%s", bind)
