@@ -207,6 +207,14 @@ def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(run, range(count)))
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds. Fails after half a minute."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def waiting_for_a_lock() -> int:
     """Return how many of PostgreSQL's connections wait for another's lock."""
     with connection.cursor() as cursor:

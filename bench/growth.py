@@ -69,14 +69,13 @@ class Owner:
     """A user with so many tasks, who asks for pages of them."""
 
     def __init__(self, count: int) -> None:
-        # Models want the settings first.
-        from django.contrib.auth import get_user_model  # noqa: PLC0415
-        from django.db import connection  # noqa: PLC0415
-        from django.test import Client  # noqa: PLC0415
+        from django.contrib.auth import get_user_model  # noqa: PLC0415  (all of these want the settings first)
+        from django.db import connection  # noqa: PLC0415  (likewise)
+        from django.test import Client  # noqa: PLC0415  (likewise)
 
-        from tasks.models import ChangeCounter  # noqa: PLC0415
-        from users.authentication import AccessToken  # noqa: PLC0415
-        from users.models import Session  # noqa: PLC0415
+        from tasks.models import ChangeCounter  # noqa: PLC0415  (likewise)
+        from users.authentication import AccessToken  # noqa: PLC0415  (likewise)
+        from users.models import Session  # noqa: PLC0415  (likewise)
 
         user = get_user_model().objects.create_user(email=f"owner-of-{count}@example.com")
         ChangeCounter.advance(user.pk, count)
@@ -129,7 +128,7 @@ def ask(question: str, owners: dict[int, Owner]) -> dict[str, Cost]:
 
 def statements_of(owner: Owner, question: str) -> list[tuple[str, Any]]:
     """Return the statements that a question sends, with their parameters."""
-    from django.db import connection  # noqa: PLC0415
+    from django.db import connection  # noqa: PLC0415  (wants the settings first)
 
     sent: list[tuple[str, Any]] = []
 
@@ -144,7 +143,7 @@ def statements_of(owner: Owner, question: str) -> list[tuple[str, Any]]:
 
 def blocks_of(statement: tuple[str, Any]) -> int:
     """Return how many blocks PostgreSQL touches for a statement, in memory or on the disk."""
-    from django.db import connection  # noqa: PLC0415
+    from django.db import connection  # noqa: PLC0415  (wants the settings first)
 
     sql, parameters = statement
     with connection.cursor() as cursor:
@@ -185,7 +184,7 @@ def main() -> None:
     with database() as url:
         os.environ.update(ENVIRONMENT, DATABASE_URL=url, DATABASE_STATEMENT_TIMEOUT="0s", LOG_LEVEL="ERROR")
         django.setup()
-        from django.db import connection  # noqa: PLC0415
+        from django.db import connection  # noqa: PLC0415  (wants the settings first)
 
         call_command("migrate", verbosity=0)
         owners = {count: Owner(count) for count in OWNERS}

@@ -90,7 +90,7 @@ def main() -> None:
         os.environ.update(ENVIRONMENT, DATABASE_URL=url)
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (where the request log goes)
         django.setup()
-        from django.db import connection  # noqa: PLC0415
+        from django.db import connection  # noqa: PLC0415  (wants the settings first)
 
         seconds = shares(profile())
         connection.close()

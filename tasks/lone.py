@@ -36,7 +36,7 @@ CHANGE = f"""{COUNTER}
 UPDATE "tasks_task" SET version = counter.change_seq, title = %s, description = %s, completed = %s,
 completed_at = %s, updated_at = %s, deleted_at = %s FROM counter
 WHERE tasks_task.owner_id = %s AND id = %s AND version = %s RETURNING version
-"""  # noqa: S608
+"""  # noqa: S608  (of constants too)
 
 
 class Overtaken(Exception):  # noqa: N818  (what is the case, as in Task.DoesNotExist)

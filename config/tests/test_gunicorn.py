@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from config.tests.problems import assert_problem
 from config.tests.serving import gunicorn, send
+from conftest import wait_for
 from tasks.models import Task
 
 TASKS = "/api/v1/tasks"
@@ -175,13 +176,6 @@ def test_a_reload_refuses_no_connection(tmp_path):
         slow.sendall(b"Connection: close\r\n\r\n")
         assert slow.recv(12) == b"HTTP/1.1 200"
     assert answers == [200] * 60
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.django_db(transaction=True)

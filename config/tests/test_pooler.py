@@ -84,6 +84,9 @@ def test_a_hundred_clients_share_ten_connections(console):
     seen = []
 
     def work(number):
+        # All at once for long enough that every connection there may be is wanted.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.1)")
         tasks = [f"{number}: {task}" for task in range(5)]
         statuses = work_through(clients[number], tasks)
         connected.wait()

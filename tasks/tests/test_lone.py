@@ -1,6 +1,5 @@
 """The write of one statement does what the write behind the lock does."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -10,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from config.tests.problems import assert_problem
-from conftest import waiting_for_a_lock
+from conftest import wait_for, waiting_for_a_lock
 from tasks import operations
 from tasks.lone import LoneWriting
 from tasks.models import ChangeCounter, Task
@@ -178,10 +177,3 @@ def somebody_waits():
         # In a transaction the answer of before would be given again.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
     return waiting_for_a_lock() == 1
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
