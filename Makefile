@@ -20,10 +20,10 @@ dev: .env ## the same, reloading whenever a file changes, with DEBUG on
 	@DEBUG=true $(BIN)/python manage.py runserver $${PORT:-8000}
 
 test: .venv/installed-dev ## the whole suite, on SQLite and on PostgreSQL
-	@$(BIN)/python -m config.tests.engines
+	@$(BIN)/python -m scripts.engines
 
 test-pooler: .venv/installed-dev ## the whole suite through a PgBouncer, which the system has to have
-	@$(BIN)/python -m config.tests.pooler
+	@$(BIN)/python -m scripts.pooler
 
 check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenAPI, size
 	$(BIN)/ruff format --check .
@@ -33,7 +33,7 @@ check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenA
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file var/openapi.yaml
 	diff config/openapi.yaml var/openapi.yaml
-	@$(BIN)/python -m config.tests.product_lines
+	@$(BIN)/python -m scripts.size
 
 bench: .venv-bench/installed ## measure beside a FastAPI peer and a bare WSGI floor; arguments in BENCH=
 	@.venv-bench/bin/python -m bench.run $(BENCH)

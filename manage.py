@@ -8,6 +8,6 @@ from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    # The server's limit would cut a migration or a seed short in the middle.
-    os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT", "0s")
+    # A command connects past a pooler, and may take longer than a request: config/settings.py.
+    os.environ.setdefault("DATABASE_DIRECT", "true")
     execute_from_command_line(sys.argv)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from config.tests.engines import postgresql
+from scripts.engines import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 # Pooled connections of one worker of the peer. More of them only queue in PostgreSQL.

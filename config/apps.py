@@ -1,4 +1,4 @@
-"""The composition root as an app: it brings templates, commands, checks and the request log."""
+"""The project as an app: templates, commands, checks and the request log."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class ProjectConfig(AppConfig):
-    """Everything that no other app may know of."""
+    """What belongs to no other app."""
 
     name = "config"
     verbose_name = "Task API"
@@ -15,4 +15,3 @@ class ProjectConfig(AppConfig):
         """Register the system checks and the receivers of the request log."""
         import_module("config.checks")
         import_module("config.request_log")
-        import_module("config.timestamps")

@@ -1,4 +1,4 @@
-"""System checks on settings that are each fine and together are not."""
+"""System checks on combinations of settings."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.core import checks
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_proxy(**_: Any) -> list[checks.CheckMessage]:
-    """Warn when a proxy is trusted for the scheme and not counted for the address."""
+    """Warn if a proxy is trusted for the scheme but not for the client's address."""
     if settings.TRUST_X_FORWARDED_PROTO and not settings.NUM_PROXIES:
         return [
             checks.Warning(
@@ -22,12 +22,12 @@ def check_proxy(**_: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_timeouts(**_: Any) -> list[checks.CheckMessage]:
-    """Warn when a session would outlive what ends it."""
+    """Warn if the lifetimes of tokens and sessions are not in order."""
     if settings.ACCESS_TOKEN_LIFETIME <= settings.SESSION_IDLE_TIMEOUT <= settings.SESSION_ABSOLUTE_TIMEOUT:
         return []
     return [
         checks.Warning(
-            "The lifetimes contradict each other.",
+            "The lifetimes of tokens and sessions are not in order.",
             hint="Keep ACCESS_TOKEN_LIFETIME <= SESSION_IDLE_TIMEOUT <= SESSION_ABSOLUTE_TIMEOUT.",
             id="config.W002",
         )

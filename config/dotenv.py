@@ -1,6 +1,6 @@
-"""`python -m config.dotenv`: make a `.env` for this machine out of `.env.example`, unless there is one.
+"""`python -m config.dotenv`: create `.env` from `.env.example`, unless it exists.
 
-Every variable that the example leaves empty gets a fresh random value.
+Every variable that is empty in the example gets a new random value.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def write_dotenv(root: Path) -> bool:
-    """Write `.env`, readable by its owner alone. Return False, and touch nothing, where one exists."""
+    """Create `.env`, readable only by its owner. Return False if it already exists."""
     example = (root / ".env.example").read_text()
     filled = re.sub(r"(?m)^([A-Z_]+=)$", lambda line: line[1] + secrets.token_urlsafe(48), example)
     try:
@@ -25,4 +25,4 @@ def write_dotenv(root: Path) -> bool:
 
 if __name__ == "__main__":
     if write_dotenv(Path.cwd()):
-        sys.stdout.write("Wrote .env with fresh random keys.\n")
+        sys.stdout.write("Created .env with new random keys.\n")

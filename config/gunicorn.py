@@ -1,6 +1,6 @@
-"""How gunicorn serves: `gunicorn --config config/gunicorn.py`.
+"""The configuration of gunicorn: `gunicorn --config config/gunicorn.py`.
 
-What runs in gunicorn's own processes is tested with real ones, which coverage does not see.
+What runs in gunicorn's processes is tested with a real server, which coverage does not see.
 """
 
 import select
@@ -15,16 +15,16 @@ from config import settings
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # pragma: no cover
-    """Threads, because a sync worker is held by one slow client.
+    """A worker with threads, because one slow client would occupy a sync worker.
 
-    Told to stop, it takes what its socket has been given and closes it at once: nobody else
-    could, and until it is closed the kernel would go on to give it a share.
+    When it stops, it accepts the connections that its socket already has and closes the socket at
+    once. Until then the kernel would go on to give it new connections.
     """
 
     sockets: list[Any]
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  (gunicorn's signature)
-        """Accept connections, or no more."""
+        """Start or stop accepting connections."""
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
@@ -36,8 +36,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # pragma: no cover
 
 wsgi_app = "config.wsgi:application"
 bind = f"{settings.HOST}:{settings.PORT}"
-# A socket each, between which Linux shares out the connections: from a common one, the worker that
-# wakes first takes nearly all, and the other processors have nothing to do.
+# Each worker has a socket, and Linux distributes the connections. With a common socket, the worker
+# that wakes first takes nearly all of them.
 reuse_port = sys.platform == "linux"
 BIND_ATTEMPTS = 5
 worker_class = Worker
@@ -46,17 +46,17 @@ threads = settings.WEB_THREADS
 keepalive = 75
 timeout = 30
 graceful_timeout = 30
-# A Link to a page sorted by a title of 200 emoji, searched by 200 more, is about 4,000 bytes.
+# The URL of a page sorted by a title of 200 emoji, searched by 200 more, is about 4,000 bytes.
 limit_request_line = 8190
-# gunicorn believes X-Forwarded-Proto from loopback; here TRUST_X_FORWARDED_PROTO alone decides.
+# gunicorn trusts X-Forwarded-Proto from loopback. Here TRUST_X_FORWARDED_PROTO alone decides.
 secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 
 
 def on_starting(_server: Any) -> None:  # pragma: no cover
-    """Refuse to start where somebody listens: two services would share out the connections in silence.
+    """Refuse to start if the port is taken. Two services would silently share its connections.
 
-    Tries for as long as gunicorn itself does where the workers share a socket.
+    Tries as often as gunicorn does when the workers share a socket.
     """
     host = settings.HOST.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -72,6 +72,6 @@ def on_starting(_server: Any) -> None:  # pragma: no cover
 
 
 def when_ready(server: Any) -> None:  # pragma: no cover
-    """Say where: gunicorn does not know of sockets that the workers open."""
+    """Log the address. gunicorn does not, because the workers open the sockets."""
     if reuse_port:
         server.log.info("Listening at: http://%s", bind)

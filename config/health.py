@@ -1,4 +1,4 @@
-"""Alive, and ready: what a load balancer asks."""
+"""Health checks for load balancers: alive, and ready."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from django.db.migrations.executor import MigrationExecutor
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from config.wire import Problem, StrictView
+from config.rest.problems import Problem
+from config.rest.strict import PublicView
 
 Health = inline_serializer(
     "Health",
@@ -23,29 +23,24 @@ Health = inline_serializer(
 HEALTHY = {"status": "healthy", "service": settings.SERVICE, "version": settings.VERSION}
 
 
-class HealthView(StrictView, APIView):
-    """Says that the process answers. It asks nothing else, the database included."""
-
-    authentication_classes = ()
-    permission_classes = ()
+class HealthView(PublicView):
+    """The process responds. Nothing else is checked, not even the database."""
 
     @extend_schema(operation_id="health", tags=["health"], responses=Health, auth=[])
     def get(self, *_: Any) -> Response:
-        """Tell whether the service is alive."""
+        """Check that the service is alive."""
         return Response(HEALTHY)
 
 
-class ReadyView(StrictView, APIView):
-    """Says that requests can be served: the database answers, and has this release's tables."""
+class ReadyView(PublicView):
+    """Requests can be served: the database responds and has all migrations."""
 
-    authentication_classes = ()
-    permission_classes = ()
-    # What has been applied stays so while this process lives; asking again costs a query a table.
+    # Applied migrations stay applied. Checking them again would cost several queries.
     migrated = False
 
     @extend_schema(operation_id="health_ready", tags=["health"], responses=Health, auth=[])
     def get(self, *_: Any) -> Response:
-        """Tell whether the service can do its work; 503 names what is missing."""
+        """Check that the service can serve requests. 503 names what is missing."""
         try:
             if ReadyView.migrated:
                 connection.ensure_connection()

@@ -1,9 +1,8 @@
-"""One JSON line a request, and the request id that the line, the answer and the client share.
+"""The request log: one JSON line per request, and the request id that the client gets too.
 
-A line has: time, level, event, request_id, method, route (the template), status,
-duration_ms, user_id, queries. It never has a query string, a token, a password,
-an e-mail address or a body; a failure adds the traceback without its messages,
-because a message may quote a row or a body.
+A line has time, level, event, request_id, method, route (the template), status, duration_ms, user_id
+(the id that clients know) and queries. It never has a query string, a token, a password, an e-mail
+address or a body. A failure adds the traceback without its messages, which may quote a row or a body.
 """
 
 import logging
@@ -33,16 +32,16 @@ ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestLogMiddleware:
-    """Give every request an id, in `request.META["HTTP_X_REQUEST_ID"]`, answer it, and write the line.
+    """Gives every request an id, in `request.META["HTTP_X_REQUEST_ID"]`, and logs it.
 
-    The client's own is kept when it is 1 to 64 of `A-Za-z0-9._-`.
+    The client's own id is kept if it is 1 to 64 of `A-Za-z0-9._-`.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer with the request's id, and say what that took."""
+        """Return the response with the request's id."""
         request_id = request.META.get("HTTP_X_REQUEST_ID", "")
         if not ACCEPTABLE_REQUEST_ID.fullmatch(request_id):
             request_id = request.META["HTTP_X_REQUEST_ID"] = str(uuid.uuid4())
@@ -56,26 +55,26 @@ class RequestLogMiddleware:
 
 
 class RequestMeter:
-    """Counts the queries of one request, and the time since it came."""
+    """Counts the queries of a request, and measures its time."""
 
     def __init__(self) -> None:
         self.queries = 0
         self.started = time.perf_counter()
 
     def __call__(self, execute: Callable[..., Any], *query: Any) -> Any:
-        """Count a query, and let it pass."""
+        """Count a query and execute it."""
         self.queries += 1
         return execute(*query)
 
 
 @receiver(got_request_exception)
 def remember_failure(request: HttpRequest, **_: Any) -> None:
-    """Keep for the line what nobody handled."""
+    """Keep an unhandled exception for the log line."""
     request.META["config.failure"] = sys.exception()
 
 
 def write_line(request: HttpRequest, response: HttpResponseBase, meter: RequestMeter) -> None:
-    """Write the one line of a request."""
+    """Write the line of a request."""
     failure = request.META.get("config.failure")
     level = logging.ERROR if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
     log.log(
@@ -92,11 +91,11 @@ def write_line(request: HttpRequest, response: HttpResponseBase, meter: RequestM
 
 
 def known_user_id(request: HttpRequest) -> str | None:
-    """Return the id of the user that the request was found to be of, without asking the database."""
+    """Return the public id of the request's user if it is known without a query."""
     user = getattr(request, "user", None)
-    if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # noqa: SLF001  (its only tell)
+    if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # noqa: SLF001  (there is no public way)
         return None
-    return str(user.pk) if user and user.pk else None
+    return user.public_id if user and user.pk else None
 
 
 @cache
@@ -106,7 +105,7 @@ def route_template(route: str) -> str:
 
 
 def traceback_without_messages(exc_info: ExcInfo) -> str:
-    """Return the frames and exception types of a failure and of what caused it."""
+    """Return the frames and exception types of a failure and its causes."""
     lines: list[str] = []
     cause: BaseException | None = exc_info[1]
     while cause is not None:
@@ -124,12 +123,12 @@ FIELDS: list[Processor] = [
 
 
 def to_json(event: EventDict, **options: Any) -> str:
-    """Return a line. Faster than the standard library's, and as structlog's documentation does it."""
+    """Return a line of JSON."""
     return orjson.dumps(event, **options).decode()
 
 
 def make_formatter(*, readable: bool) -> logging.Formatter:
-    """Return the formatter of every line: for people while DEBUG is on, else JSON."""
+    """Return the formatter of all lines: readable while DEBUG is on, else JSON."""
     render: list[Processor] = [structlog.dev.ConsoleRenderer()]
     if not readable:
         render = [

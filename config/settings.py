@@ -1,13 +1,11 @@
 """Every setting, in one place.
 
-Values come from the environment, and for what is not set there from the file
-that `ENV_FILE` names (`.env` beside manage.py). All faults are reported at
-once, with the variable's name and what it wants, never with its value. With
-only the required variables set, the result is fit for production.
+Values come from the environment, and what is not set there from the file that `ENV_FILE` names
+(`.env` beside manage.py). All invalid variables are reported at once, with their requirements and
+without their values. With only the required variables set, the settings are right for production.
 """
 
 import os
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -33,12 +31,13 @@ SECRET_KEY = env.str("SECRET_KEY", validate=environment.secret)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [] if DEBUG else ..., validate=None if DEBUG else environment.hosts)
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=environment.port)
-WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", os.cpu_count() or 1, validate=environment.at_least_one)
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", environment.usable_cores(), validate=environment.at_least_one)
 WEB_THREADS = env.int("WEB_THREADS", 2, validate=environment.at_least_one)
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
+# The largest body that is read: 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 LANGUAGE_CODE = "en"
 USE_I18N = False
@@ -66,14 +65,14 @@ MIDDLEWARE = [
     "config.request_log.RequestLogMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "config.headers.ContentSecurityPolicyMiddleware",
+    "config.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.errors.ProblemMiddleware",
+    "config.middleware.ProblemMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "config.admin_only.AdminOnlyMiddleware",
+    "config.middleware.AdminOnlyMiddleware",
 ]
-# The checks look for what AdminOnlyMiddleware has inside.
+# These checks look for middleware that AdminOnlyMiddleware contains.
 SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "security.W003"]
 
 TEMPLATES = [
@@ -91,7 +90,7 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-# Straight from the packages: there is no collectstatic step to forget.
+# Served from the packages. There is no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_ALLOW_ALL_ORIGINS = False
@@ -107,17 +106,19 @@ DATABASE_POOLER = env.str(
     validate=environment.one_of("none", "transaction"),
 )
 DATABASE_URL_DIRECT = env.str("DATABASE_URL_DIRECT", "", validate=environment.direct_url_or_none)
+# `manage.py` sets it: migrations, dumps and seeds go past a pooler, and may take long.
+DATABASE_DIRECT = env.bool("DATABASE_DIRECT", False)
 DATABASE_STATEMENT_TIMEOUT = env.timedelta(
-    "DATABASE_STATEMENT_TIMEOUT", timedelta(seconds=5), validate=environment.not_negative
+    "DATABASE_STATEMENT_TIMEOUT",
+    timedelta(seconds=0 if DATABASE_DIRECT else 5),
+    validate=environment.not_negative_time,
 )
 served = env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL) or {}
 direct = env.dj_db_url("DATABASE_URL_DIRECT") if DATABASE_URL_DIRECT else None
-# A pooler stands in the way of migrations and dumps. `runserver` is served as gunicorn is.
-maintaining = Path(sys.argv[0]).name == "manage.py" and sys.argv[1:2] != ["runserver"]
-pooled = DATABASE_POOLER == "transaction" and not (direct and maintaining)
+pooled = DATABASE_POOLER == "transaction" and not (direct and DATABASE_DIRECT)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        **(direct if direct and maintaining else served),
+        **(direct if direct and DATABASE_DIRECT else served),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": pooled,
@@ -128,16 +129,16 @@ match DATABASES["default"].get("ENGINE"):
         (BASE_DIR / "var").mkdir(exist_ok=True)
         DATABASES["default"]["OPTIONS"] = {
             "timeout": 5,
-            # A transaction that begins by reading could not be upgraded under a writer.
+            # A transaction that begins by reading could not become a writer beside another one.
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     case "django.db.backends.postgresql":
-        DATABASES["default"]["ENGINE"] = "config.postgresql"
+        DATABASES["default"]["ENGINE"] = "config.db.postgresql"
         options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
         options.setdefault("connect_timeout", 3)
-        # A transaction pooler refuses startup options: there the limits belong to the role. And
-        # it may give the next statement to a server connection where nothing has been prepared.
+        # A transaction pooler refuses startup options, so there the limits belong to the role. And
+        # the next statement may go to a server connection where it was not prepared.
         if not pooled:
             options |= {"server_side_binding": True, "prepare_threshold": 0}
             milliseconds = int((DATABASE_STATEMENT_TIMEOUT or timedelta()) / timedelta(milliseconds=1))
@@ -148,19 +149,23 @@ match DATABASES["default"].get("ENGINE"):
 # --- who may sign in ---------------------------------------------------------
 
 AUTH_USER_MODEL = "users.User"
-# Local accounts are unique by a constraint that the check cannot see: users/models.py.
+# The e-mails of local accounts are unique by a constraint, which the check does not see.
 SILENCED_SYSTEM_CHECKS += ["auth.E003"]
+PASSWORD_MIN_LENGTH = 10
 PASSWORD_HASHERS = ["users.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {
         "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
         "OPTIONS": {"user_attributes": ("email", "name")},
     },
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-# The password of the account that `quickstart` makes in an empty embedded database.
+# The password of the demo account that `quickstart` creates in an empty embedded database.
 DEMO_PASSWORD = env.str("DEMO_PASSWORD", "")
 ALLOW_REGISTRATION = env.bool("ALLOW_REGISTRATION", True)
 ACCESS_TOKEN_LIFETIME = env.timedelta(
@@ -175,13 +180,13 @@ SESSION_ABSOLUTE_TIMEOUT = env.timedelta(
 REFRESH_GRACE_PERIOD = timedelta(seconds=30)
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
-    # Its own key: whoever reads a cookie-signing key must not be able to mint tokens.
+    # A key of its own: who can sign cookies must not be able to sign tokens.
     "SIGNING_KEY": env.str("JWT_SIGNING_KEY", validate=environment.secret),
     "ISSUER": env.str("JWT_ISSUER", SERVICE, validate=environment.not_empty),
     "AUDIENCE": env.str("JWT_AUDIENCE", SERVICE, validate=environment.not_empty),
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_TIMEOUT,
-    # Two machines' clocks differ, and a token from the future is refused.
+    # The clocks of two machines differ, and a token from the future is refused.
     "LEEWAY": timedelta(seconds=5),
 }
 
@@ -189,33 +194,33 @@ LOGIN_RATE_PER_ACCOUNT: tuple[int, timedelta] = env.rate("LOGIN_RATE_PER_ACCOUNT
 LOGIN_RATE_PER_ADDRESS: tuple[int, timedelta] = env.rate("LOGIN_RATE_PER_ADDRESS", "30/1m")
 REGISTRATION_RATE: tuple[int, timedelta] = env.rate("REGISTRATION_RATE", "10/1h")
 
-# --- the external issuer: one, by its keys, by a shared secret, or by both ---
+# --- the external issuer: its keys, a shared secret, or both -----------------
 
-BETTER_AUTH_URL = env.str("BETTER_AUTH_URL", "", validate=environment.issuer_address(debug=DEBUG))
+BETTER_AUTH_URL = env.str("BETTER_AUTH_URL", "", validate=environment.issuer_url(debug=DEBUG))
 BETTER_AUTH_SECRET = env.str("BETTER_AUTH_SECRET", "", validate=environment.secret_or_none)
 BETTER_AUTH_ISSUER = env.str("BETTER_AUTH_ISSUER", BETTER_AUTH_URL)
 BETTER_AUTH_AUDIENCE = env.str("BETTER_AUTH_AUDIENCE", BETTER_AUTH_URL)
 BETTER_AUTH_LEEWAY = env.timedelta(
-    "BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=environment.not_negative
+    "BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=environment.not_negative_time
 )
-# Keys the issuer's users, because its address changes when a front end moves.
+# Part of the key of the issuer's users. Its URL is not, because it changes when a front end moves.
 BETTER_AUTH_LABEL = env.str("BETTER_AUTH_LABEL", "better-auth", validate=environment.issuer_label)
 BETTER_AUTH_CREATE_USERS = env.bool("BETTER_AUTH_CREATE_USERS", True)
 TOMBSTONE_LIFETIME = env.timedelta("TOMBSTONE_LIFETIME", timedelta(days=365), validate=environment.positive)
 
-# --- what browsers are told --------------------------------------------------
+# --- browsers: https, cookies, CSP and CORS ----------------------------------
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
 SECURE_REDIRECT_EXEMPT = [r"^health(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE_SSL_REDIRECT else 0
-# Subdomains and the preload list are the domain owner's to promise, not one application's.
+# The owner of the domain decides about subdomains and the preload list, not one application.
 SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 SESSION_COOKIE_NAME = "admin_session"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], validate=environment.origins)
-# Only behind a proxy that sets the header itself: anybody else could claim to have come by TLS.
+# Only behind a proxy that sets the header. Otherwise any client could claim to use TLS.
 TRUST_X_FORWARDED_PROTO = env.bool("TRUST_X_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_X_FORWARDED_PROTO else None
 NUM_PROXIES = env.int("NUM_PROXIES", 0, validate=environment.not_negative)
@@ -229,7 +234,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
-        # ReDoc searches in a worker that it makes from a blob.
+        # ReDoc searches in a worker made from a blob.
         "worker-src": [SELF, "blob:"],
         "form-action": [SELF],
         "base-uri": [NONE],
@@ -250,14 +255,13 @@ CORS_EXPOSE_HEADERS += ["X-Request-ID", "Retry-After"]
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["users.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["config.media_types.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["config.media_types.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "config.pagination.KeysetPagination",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.media_types.AnyAccept",
-    "DEFAULT_SCHEMA_CLASS": "config.schema.TaskApiSchema",
+    "DEFAULT_PARSER_CLASSES": ["config.rest.media_types.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["config.rest.media_types.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.rest.media_types.AnyAccept",
+    "DEFAULT_SCHEMA_CLASS": "config.rest.openapi.StrictSchema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_VERSIONING_CLASS": None,
-    "EXCEPTION_HANDLER": "config.errors.exception_handler",
+    "EXCEPTION_HANDLER": "config.rest.errors.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": NUM_PROXIES,
@@ -268,7 +272,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Task API",
     "VERSION": VERSION,
-    "DESCRIPTION": "Multi-user tasks: every user sees and changes their own tasks, and nobody else's.",
+    "DESCRIPTION": "Multi-user tasks. Users see and change only their own tasks.",
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_AUTHENTICATION": [],
@@ -279,10 +283,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "PREPROCESSING_HOOKS": ["config.schema.canonical_addresses"],
+    "PREPROCESSING_HOOKS": ["config.rest.openapi.canonical_endpoints"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "config.schema.whole_answers",
+        "config.rest.openapi.complete_document",
     ],
 }
 
@@ -301,22 +305,22 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # The request's own line says all that these would say again, with the path and its query.
+        # The request log has its own line. These would repeat it, with the path and the query.
         "django.request": {"level": "CRITICAL"},
         "django.security": {"level": "CRITICAL"},
         "django.server": {"level": "CRITICAL"},
     },
 }
 
-# --- all faults at once ------------------------------------------------------
+# --- report all invalid variables at once ------------------------------------
 
 try:
     env.seal()
 except EnvValidationError as invalid:
-    wanted = cast("dict[str, list[str]]", invalid.error_messages)
-    faults = [f"{name}: {' '.join(map(str, messages))}" for name, messages in wanted.items()]
-    # `from None`: the exception behind this one may quote a value.
-    raise ImproperlyConfigured("\n".join(["The environment is not usable.", *faults])) from None
+    errors = cast("dict[str, list[str]]", invalid.error_messages)
+    lines = [f"{name}: {' '.join(map(str, messages))}" for name, messages in errors.items()]
+    # `from None`: the original exception may contain a value.
+    raise ImproperlyConfigured("\n".join(["The environment is not valid.", *lines])) from None
 if SIMPLE_JWT["SIGNING_KEY"] == SECRET_KEY:
     raise ImproperlyConfigured("JWT_SIGNING_KEY: must not be the value of SECRET_KEY.")
 if BETTER_AUTH_SECRET in (SECRET_KEY, SIMPLE_JWT["SIGNING_KEY"]):

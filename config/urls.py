@@ -1,4 +1,4 @@
-"""The whole address book.
+"""The URLs of the service.
 
 Every API route takes one trailing slash or none, for every method, without a
 redirect. `/api/` is an unversioned alias of `/api/v1/`.
@@ -11,10 +11,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from config.health import HealthView, ReadyView
 
-# In the order in which they are asked for: each address is looked for from above.
+# In the order of their use: Django tries them from the top.
 api = [path("", include("tasks.urls")), path("", include("users.urls"))]
 
-handler400 = "config.errors.bad_request"
+handler400 = "config.rest.errors.bad_request"
 urlpatterns = [
     path("api/v1/", include(api)),
     path("", RedirectView.as_view(url="/api/docs")),

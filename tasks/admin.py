@@ -7,7 +7,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from tasks.models import Task, TaskQuerySet
-from tasks.writing import Writing
+from tasks.writing import write
 
 
 class TrashFilter(admin.SimpleListFilter):
@@ -54,16 +54,13 @@ class TaskAdmin(admin.ModelAdmin):
         """Fix the owner of a task that exists."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
 
-    def save_model(self, request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
-        """Store only what was edited, as the API does."""
-        if not change:
-            obj.updated_at = obj.created_at
-            super().save_model(request, obj, form, change)
-            return
-        edited = {name: form.cleaned_data[name] for name in form.changed_data}
-        with Writing.of(obj.owner) as writing:
-            writing.read([obj.pk])
-            writing.change(writing.tasks[obj.pk], **edited)
+    def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
+        """Store only the fields that were edited, as the API does."""
+        edited = {name: form.cleaned_data[name] for name in form.changed_data if name != "owner"}
+        if change:
+            write(obj.owner, lambda writing: writing.change(writing.read([obj.pk])[obj.pk], **edited))
+        else:
+            write(obj.owner, lambda writing: writing.create(id=obj.pk, **edited))
 
     @admin.action(description="Complete selected tasks", permissions=["change"])
     def complete(self, request: HttpRequest, queryset: Any) -> None:

@@ -1,10 +1,28 @@
-"""The app of tasks."""
+"""The tasks app."""
+
+from typing import Any
 
 from django.apps import AppConfig
 
 
 class TasksConfig(AppConfig):
-    """Tasks, and nothing of who owns them but the owner."""
+    """Tasks. It imports `users` here alone, to take part in the deletion of an account."""
 
     name = "tasks"
     verbose_name = "Tasks"
+
+    def ready(self) -> None:
+        """Connect to the signal that an account is being deleted."""
+        from users.deletion import account_deletion  # noqa: PLC0415  (models must be loaded first)
+
+        account_deletion.connect(lock_counter, dispatch_uid="tasks.lock_counter")
+
+
+def lock_counter(user: Any, **_: Any) -> None:
+    """Lock the user's counter, as every write of tasks does first. It is made if there is none.
+
+    A write that is under way finishes first. A later one waits, and then finds no user.
+    """
+    from tasks.models import ChangeCounter  # noqa: PLC0415  (models are loaded after apps)
+
+    ChangeCounter.lock(user.pk)

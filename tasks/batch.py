@@ -1,18 +1,21 @@
-"""Many writes in one request."""
+"""The batch: many write operations in one request."""
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from config.wire import FlagField, Problem, StrictSerializer, TextField
+from config.rest.fields import FlagField, TextField
+from config.rest.openapi import PROBLEM_REFERENCE
+from config.rest.problems import Problem
+from config.rest.strict import StrictSerializer
 from tasks.etags import IfMatchField
 from tasks.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_INVALID, Operation
 from tasks.serializers import EXAMPLE, TaskSerializer
 
 MAX_OPERATIONS = 100
-TAKEN_BY_CREATE = {"idempotency_key"}
-TAKEN_BY_OTHERS = {"if_match"}
+ONLY_FOR_CREATE = {"idempotency_key"}
+NOT_FOR_CREATE = {"if_match"}
 
 
 class KeyField(TextField):
@@ -21,26 +24,26 @@ class KeyField(TextField):
     default_error_messages = {"invalid": IDEMPOTENCY_KEY_INVALID}
 
     def to_internal_value(self, data: str) -> str:
-        """Return the key, which must be one as it stands."""
+        """Return the key."""
         return data if IDEMPOTENCY_KEY.fullmatch(data) else self.fail("invalid")
 
 
 class OperationSerializer(StrictSerializer):
-    """One write. `data` is what the body would be, were it sent alone."""
+    """A write operation. `data` is the body that it would have as a single request."""
 
     op = serializers.ChoiceField(["create", "update", "complete", "delete", "restore"])
-    id = TextField(required=False, help_text="The task's; of a new one, if the client chooses it.")
+    id = TextField(required=False, help_text="The task's id. Optional for `create`.")
     if_match = IfMatchField(required=False, help_text="The version that the task must have.")
-    idempotency_key = KeyField(required=False, help_text="What `Idempotency-Key` is to one creation.")
+    idempotency_key = KeyField(required=False, help_text="As `Idempotency-Key`, for this `create`.")
     data = serializers.DictField(required=False)  # type: ignore[assignment]  # DRF takes it off the class
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse an operation that names no task, and a condition that it does not take."""
+        """Refuse an operation without the id that it needs, or with a field that it does not take."""
         creates = attrs["op"] == "create"
         if not creates and "id" not in attrs:
-            raise serializers.ValidationError({"id": "Name the task."}, "required")
-        for name in attrs.keys() & (TAKEN_BY_OTHERS if creates else TAKEN_BY_CREATE):
-            raise serializers.ValidationError({name: f"{attrs['op']} does not take this."}, "unknown_field")
+            raise serializers.ValidationError({"id": "This operation needs an id."}, "required")
+        for name in attrs.keys() & (NOT_FOR_CREATE if creates else ONLY_FOR_CREATE):
+            raise serializers.ValidationError({name: f"`{attrs['op']}` does not take this."}, "unknown_field")
         return attrs
 
 
@@ -69,33 +72,41 @@ RESULTS_EXAMPLE = {
 
 @extend_schema_serializer(examples=[OpenApiExample("Batch", BATCH_EXAMPLE, request_only=True)])
 class BatchSerializer(StrictSerializer):
-    """Operations, done in their order: all or none, or each for itself."""
+    """Operations that are applied in their order."""
 
-    atomic = FlagField(default=True, help_text="All or none.")
-    dry_run = FlagField(default=False, help_text="Answer the same, and keep nothing.")
+    atomic = FlagField(
+        default=True, help_text="If true, all operations are applied or none. If false, each on its own."
+    )
+    dry_run = FlagField(default=False, help_text="If true, the response is the same but nothing is stored.")
     operations = serializers.ListField(
         child=OperationSerializer(), allow_empty=False, max_length=MAX_OPERATIONS
     )
 
 
+@extend_schema_field(PROBLEM_REFERENCE)
+class ProblemField(serializers.DictField):
+    """A problem document."""
+
+
+@extend_schema_serializer(extensions={"x-response": {"optional": ("task", "problem")}})
 class ResultSerializer(serializers.Serializer[Any]):
-    """What the operation would have answered alone."""
+    """The response that the operation would have had as a single request."""
 
     index = serializers.IntegerField()
     status = serializers.IntegerField()
     task = TaskSerializer(required=False)
-    problem = serializers.DictField(required=False)
+    problem = ProblemField(required=False)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Results", RESULTS_EXAMPLE, response_only=True)])
 class ResultsSerializer(serializers.Serializer[Any]):
-    """What came of the operations, in their order."""
+    """The results of the operations, in their order."""
 
     results = ResultSerializer(many=True)
 
 
-def operation_of(values: dict[str, Any]) -> Operation:
-    """Return the operation that validated values describe."""
+def to_operation(values: dict[str, Any]) -> Operation:
+    """Return the operation with these validated values."""
     return Operation(
         name=values["op"],
         id=values.get("id"),
@@ -105,9 +116,21 @@ def operation_of(values: dict[str, Any]) -> Operation:
     )
 
 
-def at_index(index: int, problem: Problem) -> Problem:
-    """Return the problem of one operation as the problem of the whole batch, with its place in it."""
+def problem_at(index: int, problem: Problem, operation: Operation) -> Problem:
+    """Return the problem of one operation as the problem of the whole batch.
+
+    An `id` is the operation's own unless its data has one.
+    """
     place = f"#/operations/{index}"
-    faults = [{**fault, "pointer": f"{place}/data{fault['pointer'][1:]}"} for fault in problem.errors]
-    faults = faults or [{"pointer": place, "code": problem.code, "detail": str(problem.detail)}]
-    return Problem(problem.code, f"operations/{index}: {problem.detail}", faults, problem.headers)
+    has_own_id = operation.id is not None and "id" not in operation.data
+    errors = [
+        {
+            **error,
+            "pointer": f"{place}/id"
+            if has_own_id and error["pointer"] == "#/id"
+            else f"{place}/data{error['pointer'][1:]}",
+        }
+        for error in problem.errors
+    ]
+    errors = errors or [{"pointer": place, "code": problem.code, "detail": str(problem.detail)}]
+    return Problem(problem.code, f"operations/{index}: {problem.detail}", errors, problem.headers)

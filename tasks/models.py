@@ -1,12 +1,13 @@
-"""The task: what is stored of it, the rules the database holds, and the words to ask for it.
+"""The task: its fields, the rules that the database enforces, and the QuerySet methods.
 
-Whoever writes tasks takes the next value of their owner's counter first: `Writing` does for
-the API, and the methods of Django's own that write do here, for the admin and for commands.
+Every write of tasks takes the next value of the owner's counter first. The API writes with
+`writing.py`. For the admin, commands and the shell, Django's own methods that write do it here.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -17,7 +18,8 @@ from django.db.models.lookups import GreaterThan, LessThanOrEqual
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from tasks import statements
+from config.db.prepared import Param, prepared
+from tasks import sql
 
 if TYPE_CHECKING:
     from users.models import User
@@ -29,147 +31,172 @@ TITLE_TOO_LONG = f"Ensure this field has no more than {TITLE_MAX_LENGTH} charact
 DESCRIPTION_TOO_LONG = f"Ensure this field has no more than {DESCRIPTION_MAX_LENGTH} characters."
 IDEMPOTENCY_KEY_MAX_LENGTH = 255
 COMPLETION_TORN = "A completed task has a time of completion, and no other task has one."
+OWNER_FIXED = "A task's owner never changes."
+# PostgreSQL takes at most 65,535 parameters in a statement.
+ERASE_BATCH_SIZE = 5000
+
+
+class CounterValues(NamedTuple):
+    """A counter as it was read. All writes up to `change_seq` are committed."""
+
+    change_seq: int = 0
+    purged_seq: int = 0
 
 
 class ChangeCounter(models.Model):
-    """How many changes a user's tasks have seen: the source of versions, ETags and the change feed.
+    """A user's counter of task changes: the source of versions, ETags and the change feed.
 
-    A row of its own, not a column of the account, which a task's write leaves alone.
-    Its lock comes first in every write: within one user, commits come in its order.
+    Every write locks it first, so within one user commits are in the order of its values. It is a
+    row of its own, because writing a task must not lock the account.
     """
 
     owner = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="change_counter"
     )
     change_seq = models.BigIntegerField(default=0)
-    # Up to here rows are gone without a trace: who has not seen so far cannot be told by the feed.
+    # Rows up to here were deleted without a trace. A client that has not read so far must start again.
     purged_seq = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.change_seq)
 
     @classmethod
-    def advance(cls, owner_id: UUID, by: int = 1) -> int:
-        """Take the next value, or the next few, of a user's counter; return the last.
+    def advance(cls, owner_id: UUID, by: int = 1) -> sql.Stamp:
+        """Take the next value of a user's counter, or the next few. Return the last, with the time.
 
-        Locks the counter until the transaction ends: begin it with this.
+        Call it first in a transaction: the counter is locked until the transaction ends.
         """
         return cls.advance_all([owner_id], by)[owner_id]
 
     @classmethod
-    def advance_all(cls, owner_ids: Iterable[UUID], by: int = 1) -> dict[UUID, int]:
-        """Take the next value of several users' counters, always in the same order."""
+    def advance_all(cls, owner_ids: Iterable[UUID], by: int = 1) -> dict[UUID, sql.Stamp]:
+        """Take the next value of several users' counters."""
         owners = set(owner_ids)
-        return statements.advance(cls._meta.pk, owners, by) if owners else {}
+        return sql.advance(cls, owners, by) if owners else {}
 
     @classmethod
     def lock(cls, owner_id: UUID) -> None:
-        """Keep every other writer of a user's tasks waiting until the transaction ends."""
+        """Lock a user's counter until the transaction ends. No other writer can proceed."""
         cls.advance(owner_id, by=0)
 
     @classmethod
-    def read(cls, owner_id: UUID) -> tuple[int, int]:
-        """Return a user's `change_seq` and `purged_seq`; all writes up to the former are committed."""
-        counters = cls.objects.filter(owner=owner_id).order_by()
-        return counters.values_list("change_seq", "purged_seq").first() or (0, 0)
+    def read(cls, owner_id: UUID) -> CounterValues:
+        """Return the values of a user's counter, which are 0 before the first write."""
+        rows = counter_of_owner().rows(owner=owner_id)
+        return CounterValues(*rows[0]) if rows else CounterValues()
+
+
+@prepared
+def counter_of_owner() -> "models.QuerySet[ChangeCounter, Any]":
+    """Return the statement that reads a counter."""
+    counters = ChangeCounter.objects.filter(owner=Param("owner", models.UUIDField()))
+    return counters.order_by().values_list(*CounterValues._fields)
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    """The vocabulary of tasks. What writes stamps each row with its owner's next version."""
+    """The vocabulary of tasks. Methods that write stamp each row with its owner's next version."""
 
-    def owned_by(self, user: "User") -> Self:
-        """Return the tasks of one user: the one scope that the whole API passes through."""
+    def owned_by(self, user: "User | UUID | Param") -> Self:
+        """Return the tasks of one user. Every read of the API passes through here."""
         return self.filter(owner=user)
 
     def alive(self) -> Self:
-        """Return what is not in the trash."""
+        """Return the tasks outside the trash."""
         return self.filter(deleted_at=None)
 
     def trashed(self) -> Self:
-        """Return what is in the trash."""
+        """Return the tasks in the trash."""
         return self.filter(deleted_at__isnull=False)
 
     def trashed_before(self, moment: datetime) -> Self:
-        """Return what has been in the trash since before `moment`."""
+        """Return the tasks that were moved to the trash before `moment`."""
         return self.filter(deleted_at__lt=moment)
 
     def pending(self) -> Self:
-        """Return what is still to do."""
+        """Return the tasks that are not completed."""
         return self.filter(completed=False)
 
     def completed(self) -> Self:
-        """Return what is done."""
+        """Return the completed tasks."""
         return self.filter(completed=True)
 
     def created_from(self, moment: datetime) -> Self:
-        """Return the tasks made at `moment` or later."""
+        """Return the tasks created at `moment` or later."""
         return self.filter(created_at__gte=moment)
 
     def created_until(self, moment: datetime) -> Self:
-        """Return the tasks made before `moment`."""
+        """Return the tasks created before `moment`."""
         return self.filter(created_at__lt=moment)
 
     def matching(self, words: str) -> Self:
-        """Return the tasks with every word in title or description; the database folds case."""
+        """Return the tasks with every word in the title or the description. The database folds case."""
         found = self
         for word in words.split():
             found = found.filter(Q(title__icontains=word) | Q(description__icontains=word))
         return found
 
     def complete(self) -> int:
-        """Complete those that are not yet; return how many."""
-        now = timezone.now()
-        return self.alive().pending().update(completed=True, completed_at=now, updated_at=now)
+        """Complete the tasks that are pending and outside the trash. Return how many."""
+        tasks = self.alive().pending()
+        return tasks.update(completed=True, completed_at=sql.MOMENT, updated_at=sql.MOMENT)
 
     def trash(self) -> int:
-        """Move those to the trash that are not there; return how many."""
-        now = timezone.now()
-        return self.alive().update(deleted_at=now, updated_at=now)
+        """Move the tasks to the trash. Return how many were not there."""
+        return self.alive().update(deleted_at=sql.MOMENT, updated_at=sql.MOMENT)
 
     def restore(self) -> int:
-        """Take those out of the trash that are there; return how many."""
-        return self.trashed().update(deleted_at=None, updated_at=timezone.now())
+        """Take the tasks out of the trash. Return how many were there."""
+        return self.trashed().update(deleted_at=None, updated_at=sql.MOMENT)
 
     def update(self, **changes: Any) -> int:
-        """Change the rows; unless `version` says that it is done, take each owner's next value first."""
+        """Change the rows, each with its owner's next version. `sql.MOMENT` is the time of the write.
+
+        With `version` in the changes, the caller has taken it from the counter. Raises ValueError
+        for another owner.
+        """
+        if changes.keys() & {"owner", "owner_id"}:
+            raise ValueError(OWNER_FIXED)
         if "version" in changes:
             return super().update(**changes)
         with transaction.atomic():
-            versions = ChangeCounter.advance_all(self.owner_ids())
-            return sum(
-                self.filter(owner=owner).update(**changes, version=version)
-                for owner, version in versions.items()
-            )
+            count = 0
+            for owner, stamp in ChangeCounter.advance_all(self.owner_ids()).items():
+                values = {
+                    name: stamp.moment if value is sql.MOMENT else value for name, value in changes.items()
+                }
+                count += self.filter(owner=owner).update(**values, version=stamp.version)
+            return count
 
     def bulk_create(self, objs: Iterable["Task"], *args: Any, **kwargs: Any) -> list["Task"]:
-        """Insert the rows, each with its owner's next value."""
+        """Insert the rows, each with its owner's next version."""
         tasks = list(objs)
         with transaction.atomic():
-            versions = ChangeCounter.advance_all(task.owner_id for task in tasks)
+            stamps = ChangeCounter.advance_all(task.owner_id for task in tasks)
             for task in tasks:
-                task.version = versions[task.owner_id]
+                task.version = stamps[task.owner_id].version
             return super().bulk_create(tasks, *args, **kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the rows for good, one owner after the other."""
+        """Delete the rows for good, in one transaction per owner."""
         count = 0
         for owner in self.owner_ids():
             with transaction.atomic():
                 ChangeCounter.lock(owner)
-                ids = self.filter(owner=owner).order_by().values_list("pk", flat=True)
-                count += len(Task.erase(owner, list(ids)))
+                ids = iter(list(self.filter(owner=owner).order_by().values_list("pk", flat=True)))
+                while batch := list(islice(ids, ERASE_BATCH_SIZE)):
+                    count += len(Task.erase(owner, batch))
         return count, {"tasks.Task": count}
 
     def owner_ids(self) -> list[UUID]:
-        """Return whose the rows are."""
+        """Return the owners of the rows."""
         return list(self.order_by("owner_id").values_list("owner_id", flat=True).distinct())
 
 
 class Task(models.Model):
-    """Something that its owner means to do. RFC 5545, VTODO."""
+    """Something that its owner wants to do. RFC 5545, VTODO."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # Without an index of its own: the owner leads both of those below.
+    # It needs no index of its own: the owner is the first column of each below.
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False)
     title = models.CharField(max_length=TITLE_MAX_LENGTH)
     description = models.CharField(max_length=DESCRIPTION_MAX_LENGTH, blank=True, default="")
@@ -177,10 +204,10 @@ class Task(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
-    # The value of the owner's counter that the last change took.
+    # The value of the owner's counter that the last write took.
     version = models.BigIntegerField(editable=False)
     deleted_at = models.DateTimeField("in the trash since", null=True, blank=True, editable=False)
-    # What a client asked for when it named the task itself: asked again, it is the same task.
+    # A client that chose an id or a key may repeat its request: these tell that it is the same one.
     idempotency_key = models.CharField(  # noqa: DJ001  (unique with NULLs)
         max_length=IDEMPOTENCY_KEY_MAX_LENGTH, null=True, blank=True, editable=False
     )
@@ -191,7 +218,7 @@ class Task(models.Model):
     class Meta:
         ordering = ("-id",)
         indexes = (
-            # Serves the list, newest first, and its pages; a full trash does not slow it.
+            # Serves the list, newest first. A full trash does not slow it down.
             models.Index(
                 fields=("owner", "-created_at", "-id"),
                 condition=Q(deleted_at__isnull=True),
@@ -201,7 +228,7 @@ class Task(models.Model):
             models.Index(
                 fields=("owner", "title", "id"), condition=Q(deleted_at__isnull=True), name="task_owner_title"
             ),
-            # Serve the same lists of the trash.
+            # These serve the same lists of the trash.
             models.Index(
                 fields=("owner", "-created_at", "-id"),
                 condition=Q(deleted_at__isnull=False),
@@ -212,11 +239,11 @@ class Task(models.Model):
                 condition=Q(deleted_at__isnull=False),
                 name="task_trash_title",
             ),
-            # Serves the change feed, and the look for an owner's tasks whatever their state.
+            # Serves the change feed, and every read of all of an owner's tasks.
             models.Index(fields=("owner", "version", "id"), name="task_owner_version"),
         )
         constraints = (
-            # Serves the look for a key; rows without one are not in it.
+            # Serves the look-up of a key. Rows without a key are not in it.
             models.UniqueConstraint(
                 fields=("owner", "idempotency_key"),
                 condition=Q(idempotency_key__isnull=False),
@@ -249,12 +276,21 @@ class Task(models.Model):
         return self.title
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
-        """Store the row with its owner's next value, whoever saves: the admin, a factory, `loaddata`."""
+        """Save the row with its owner's next version. Raises ValueError for another owner's task.
+
+        `save()`, `create()` and `loaddata` all come through here. Times are saved as they are given.
+        """
         with transaction.atomic():
-            self.version = ChangeCounter.advance(self.owner_id)
+            self.version = ChangeCounter.advance(self.owner_id).version
+            if not self._state.adding or kwargs.get("raw"):
+                self._refuse_another_owner()
             if kwargs.get("update_fields"):
                 kwargs["update_fields"] = {*kwargs["update_fields"], "version"}
             super().save_base(*args, **kwargs)
+
+    def _refuse_another_owner(self) -> None:
+        if Task.objects.filter(pk=self.pk).exclude(owner=self.owner_id).exists():
+            raise ValueError(OWNER_FIXED)
 
     def delete(self, *_: Any, **__: Any) -> tuple[int, dict[str, int]]:
         """Delete the row for good."""
@@ -262,25 +298,25 @@ class Task(models.Model):
 
     @classmethod
     def erase(cls, owner_id: UUID, ids: Sequence[UUID]) -> list[int]:
-        """Delete tasks of one owner for good; return the versions that they had.
+        """Delete tasks of one owner for good. Return the versions that they had.
 
-        What lay in the trash is gone for the feed once its deletion was told; what did
-        not leaves no trace, so that whoever synchronised before has to begin anew.
+        The feed has reported what was in the trash, up to the version of its deletion. A task that
+        was not leaves no trace, so every client that synchronised before must start again.
         """
         if not ids:
             return []
         with transaction.atomic():
-            version = ChangeCounter.advance(owner_id)
-            erased = statements.erase(cls._meta.pk, owner_id, ids)
-            floor = max((version if alive else then for then, alive in erased), default=0)
+            stamp = ChangeCounter.advance(owner_id)
+            erased = sql.erase(cls, owner_id, ids)
+            floor = max((stamp.version if alive else version for version, alive in erased), default=0)
             ChangeCounter.objects.filter(owner=owner_id).update(purged_seq=Greatest(F("purged_seq"), floor))
-        return [then for then, _ in erased]
+        return [version for version, _ in erased]
 
     @classmethod
     def purge(cls, owner_id: UUID, before: datetime, limit: int) -> int:
-        """Delete up to `limit` tasks of one owner for good that were trashed before; return how many."""
+        """Delete up to `limit` tasks of one owner that were trashed before `before`. Return how many."""
         with transaction.atomic():
-            # Locked before they are chosen: what is restored meanwhile stays.
+            # Locked before they are selected, so that a task that is being restored stays.
             ChangeCounter.lock(owner_id)
             trash = cls.objects.filter(owner=owner_id).trashed_before(before).order_by()
             return len(cls.erase(owner_id, list(trash.values_list("pk", flat=True)[:limit])))

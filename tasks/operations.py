@@ -1,143 +1,115 @@
-"""The writes that clients may ask for, alone or in a batch: what each takes, and what comes of it.
+"""The write operations on tasks, alone or in a batch.
 
-Several are one write: read and validated before anything is locked, then applied in their
-order to the same rows, and stored together. What an operation answers in a batch is what it
-would have answered alone, because alone it is a batch of one.
+A single operation is a batch of one. All operations of a batch are validated first, then applied in
+their order to the rows that one `write` read, and stored together.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
-from django.http import Http404
-from django.utils import timezone
 from rest_framework.serializers import Serializer
 
-from config.wire import Problem, StrictSerializer, faults_of, parse_uuid
+from config.rest.fields import parse_uuid
+from config.rest.problems import Problem, flatten_errors
+from config.rest.strict import StrictSerializer
 from tasks.etags import check_if_match
-from tasks.lone import LoneWriting, Overtaken
 from tasks.models import IDEMPOTENCY_KEY_MAX_LENGTH, Task
 from tasks.serializers import CompletionSerializer, TaskSerializer
-from tasks.writing import IdsUnavailable, Writing
+from tasks.writing import Writing, write
 
 if TYPE_CHECKING:
-    from tasks.views import TaskViewSet
+    from users.models import User
 
 IDEMPOTENCY_KEY = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
 IDEMPOTENCY_KEY_INVALID = f"Send 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} visible ASCII characters."
+# Checks the permission for a task. Raises Problem("not_found") for a stranger's.
+Check = Callable[[Task], None]
 
 
 @dataclass
 class Operation:
-    """One write that a client asks for. `name` is one of OPERATIONS."""
+    """A write that a client asks for. `name` is one of OPERATIONS."""
 
     name: str
     id: str | None = None
     data: Any = field(default_factory=dict)
     if_match: set[str] | None = None
     idempotency_key: str | None = None
-    # What `validate` found.
+    # Set by `validate`.
     pk: UUID | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
 
-    def validate(self, view: "TaskViewSet") -> None:
-        """Read the data into `fields` and the id into `pk`; what is wrong with them is the `problem`."""
-        serializer_class, options, _ = OPERATIONS[self.name]
+    def validate(self, owner: "User") -> None:
+        """Validate the id and the data into `pk`, `fields` and `problem`.
+
+        The problem is raised later, because a task that does not exist is reported first.
+        """
+        kind = OPERATIONS[self.name]
         creates = self.name == "create"
         self.pk = None if creates else parse_uuid(self.id)
         data = {"id": self.id, **self.data} if creates and self.id is not None else self.data
-        context = {**view.get_serializer_context(), "id": self.id}
-        serializer = serializer_class(data=data, context=context, **options)
+        serializer = kind.serializer(
+            data=data, partial=kind.partial, context={"user_id": owner.public_id, "id": self.id}
+        )
         if not serializer.is_valid():
-            self.problem = Problem.of_faults(faults_of(serializer.errors))
+            self.problem = Problem.from_errors(flatten_errors(serializer.errors))
             return
         self.fields = dict(serializer.validated_data)
-        chosen = self.fields.pop("id", None)
         if creates:
-            self.pk = chosen
+            self.pk = self.fields.pop("id", None)
 
-    def apply(self, attempt: "Attempt") -> "Result":
-        """Do it to the rows that were read. Raises Problem."""
-        return OPERATIONS[self.name][2](self, attempt)
+    @property
+    def is_named_creation(self) -> bool:
+        """Return whether the client chose an id or a key, so that it may repeat the request."""
+        return self.name == "create" and not (self.pk is None and self.idempotency_key is None)
 
     @property
     def digest(self) -> str:
-        """What tells this creation from another: a hash of what it sets. Empty where it names nothing."""
-        if self.pk is None and self.idempotency_key is None:
+        """Return a hash of what a creation sets, to recognise it again. Empty if it cannot be repeated."""
+        if not self.is_named_creation:
             return ""
-        asked = {name: value for name, value in self.fields.items() if value} | {"id": str(self.pk)}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        values = {name: value for name, value in self.fields.items() if value} | {"id": str(self.pk)}
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass
 class Result:
-    """What came of an operation: an HTTP status, and the task where the answer has one."""
+    """The outcome of an operation: an HTTP status, and the task if the response has one."""
 
     status: int
     task: Task | None = None
     replayed: bool = False
 
 
-@dataclass
-class Attempt:
-    """One try to do operations: the rows, and the ids that are known to be another owner's."""
-
-    view: "TaskViewSet"
-    writing: Writing
-    unavailable: set[UUID]
-
-    def find(self, operation: Operation, *, trashed: bool = False) -> Task:
-        """Return the task that an operation names, as the client takes it to be. Raises Problem."""
-        task = self.writing.tasks.get(operation.pk) if operation.pk else None
-        if task is None or task.pk in self.unavailable or (task.deleted_at and not trashed):
-            raise Problem("not_found")
-        self.check_owner(task)
-        if operation.problem:
-            raise operation.problem
-        check_if_match(operation.if_match, task.version)
-        return task
-
-    def find_twins(self, operation: Operation) -> list[Task]:
-        """Return what was created before with the id or the key of a creation."""
-        key = operation.idempotency_key
-        return [
-            task
-            for task in self.writing.tasks.values()
-            if task.pk == operation.pk or (key and task.idempotency_key == key)
-        ]
-
-    def check_owner(self, task: Task) -> None:
-        """Ask the second lock. Raises Problem("not_found")."""
-        try:
-            self.view.check_object_permissions(self.view.request, task)
-        except Http404:
-            raise Problem("not_found") from None
-
-
-def create(operation: Operation, attempt: Attempt) -> Result:
-    """Create a task, or find that the same was asked before."""
+def find(operation: Operation, writing: Writing, check: Check, *, in_trash: bool = False) -> Task:
+    """Return the operation's task. Raises Problem if it is missing, invalid or at another version."""
+    task = writing.tasks.get(operation.pk) if operation.pk else None
+    if task is None or task.pk in writing.unavailable or (task.deleted_at and not in_trash):
+        raise Problem("not_found")
+    check(task)
     if operation.problem:
         raise operation.problem
-    twins = attempt.find_twins(operation)
-    for task in twins:
-        attempt.check_owner(task)
-        if task.creation_digest != operation.digest or len(twins) > 1:
-            raise Problem("idempotency_mismatch")
-        if task.deleted_at:
-            raise Problem("task_deleted")
-        return Result(201, task, replayed=True)
-    if operation.pk in attempt.unavailable:
-        fault = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id cannot be used."}
-        raise Problem("id_unavailable", errors=[fault])
+    check_if_match(operation.if_match, task.version)
+    return task
+
+
+def create(operation: Operation, writing: Writing, check: Check) -> Result:
+    """Create a task, or return the one that the same request created before."""
+    if operation.problem:
+        raise operation.problem
+    if operation.is_named_creation and (earlier := find_earlier_creations(operation, writing)):
+        return replay(operation, earlier, writing, check)
+    if operation.pk in writing.unavailable:
+        error = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id is not available."}
+        raise Problem("id_unavailable", errors=[error])
     chosen = {"id": operation.pk} if operation.pk else {}
-    task = attempt.writing.create(
+    task = writing.create(
         **chosen,
         **operation.fields,
         idempotency_key=operation.idempotency_key,
@@ -146,48 +118,81 @@ def create(operation: Operation, attempt: Attempt) -> Result:
     return Result(201, task)
 
 
-def update(operation: Operation, attempt: Attempt) -> Result:
-    """Change what is sent."""
-    task = attempt.find(operation)
-    return Result(200, attempt.writing.change(task, **operation.fields))
+def find_earlier_creations(operation: Operation, writing: Writing) -> list[Task]:
+    """Return the tasks that were created with this creation's id or key."""
+    key = operation.idempotency_key
+    return [
+        task
+        for task in writing.tasks.values()
+        if task.pk == operation.pk or (key and task.idempotency_key == key)
+    ]
 
 
-def complete(operation: Operation, attempt: Attempt) -> Result:
-    """Complete or reopen as told; untold, the other than it is."""
-    task = attempt.find(operation)
+def replay(operation: Operation, earlier: list[Task], writing: Writing, check: Check) -> Result:
+    """Return the task that this creation made before. Raises Problem if it is not the same request.
+
+    A key that is sent for the first time, beside the id, is remembered from now on.
+    """
+    for task in earlier:
+        check(task)
+    task, key = earlier[0], operation.idempotency_key
+    other_key = key and task.idempotency_key and task.idempotency_key != key
+    if task.creation_digest != operation.digest or len(earlier) > 1 or other_key:
+        raise Problem("idempotency_mismatch")
+    if task.deleted_at:
+        raise Problem("task_deleted")
+    if key:
+        task = writing.change(task, idempotency_key=key)
+    return Result(201, task, replayed=True)
+
+
+def update(operation: Operation, writing: Writing, check: Check) -> Result:
+    """Change the fields that were sent."""
+    task = find(operation, writing, check)
+    return Result(200, writing.change(task, **operation.fields))
+
+
+def complete(operation: Operation, writing: Writing, check: Check) -> Result:
+    """Set `completed`, or toggle it if it was not sent."""
+    task = find(operation, writing, check)
     completed = operation.fields.get("completed", not task.completed)
-    return Result(200, attempt.writing.change(task, completed=completed))
+    return Result(200, writing.change(task, completed=completed))
 
 
-def delete(operation: Operation, attempt: Attempt) -> Result:
-    """Move a task to the trash, where it may be already."""
-    task = attempt.find(operation, trashed=True)
+def delete(operation: Operation, writing: Writing, check: Check) -> Result:
+    """Move a task to the trash, where it may already be."""
+    task = find(operation, writing, check, in_trash=True)
     if task.deleted_at is None:
-        attempt.writing.change(task, deleted_at=timezone.now())
+        writing.change(task, deleted_at=writing.moment)
     return Result(204)
 
 
-def restore(operation: Operation, attempt: Attempt) -> Result:
-    """Take a task out of the trash, which it may have left already."""
-    task = attempt.find(operation, trashed=True)
-    return Result(200, attempt.writing.change(task, deleted_at=None))
+def restore(operation: Operation, writing: Writing, check: Check) -> Result:
+    """Take a task out of the trash, which it may already have left."""
+    task = find(operation, writing, check, in_trash=True)
+    return Result(200, writing.change(task, deleted_at=None))
 
 
-# What reads the data, how, and what is done with it.
-OPERATIONS: dict[
-    str, tuple[type[Serializer[Any]], dict[str, Any], Callable[[Operation, Attempt], Result]]
-] = {
-    "create": (TaskSerializer, {}, create),
-    "replace": (TaskSerializer, {}, update),
-    "update": (TaskSerializer, {"partial": True}, update),
-    "complete": (CompletionSerializer, {}, complete),
-    "delete": (StrictSerializer, {}, delete),
-    "restore": (StrictSerializer, {}, restore),
+class Kind(NamedTuple):
+    """The serializer of an operation's data, and the function that applies it."""
+
+    serializer: type[Serializer[Any]]
+    apply: Callable[[Operation, Writing, Check], Result]
+    partial: bool = False
+
+
+OPERATIONS = {
+    "create": Kind(TaskSerializer, create),
+    "replace": Kind(TaskSerializer, update),
+    "update": Kind(TaskSerializer, update, partial=True),
+    "complete": Kind(CompletionSerializer, complete),
+    "delete": Kind(StrictSerializer, delete),
+    "restore": Kind(StrictSerializer, restore),
 }
 
 
-class Refused(Exception):  # noqa: N818  (it carries a refusal, and is none itself)
-    """An operation that failed where all or none were to be done."""
+class OperationFailed(Exception):  # noqa: N818  (it carries the problem)
+    """An operation failed and all or none were to be applied."""
 
     def __init__(self, index: int, problem: Problem) -> None:
         self.index = index
@@ -195,53 +200,53 @@ class Refused(Exception):  # noqa: N818  (it carries a refusal, and is none itse
 
 
 def perform(
-    view: "TaskViewSet", operations: list[Operation], *, atomic: bool = True, dry_run: bool = False
+    owner: "User",
+    operations: list[Operation],
+    check: Check,
+    *,
+    atomic: bool = True,
+    dry_run: bool = False,
 ) -> list[Result | Problem]:
-    """Do the operations in their order, as one write; return what came of each.
+    """Apply the operations in their order, as one write. Return the outcome of each.
 
-    Atomic, the first that fails is raised as Refused, and nothing is written. Otherwise
-    those that fail are left out, and their Problem is returned in their place.
+    If `atomic`, the first failure raises OperationFailed and nothing is written. Otherwise a failed
+    operation is skipped and its Problem is returned.
     """
     for operation in operations:
-        operation.validate(view)
-    if not dry_run and is_lone(operations):
-        with suppress(Overtaken), LoneWriting.alone(view.caller) as writing:
-            return apply_all(Attempt(view, writing, set()), operations, atomic=atomic)
-    unavailable: set[UUID] = set()
-    while True:
-        try:
-            with Writing.of(view.caller, len(operations), dry_run=dry_run) as writing:
-                return apply_all(Attempt(view, writing, unavailable), operations, atomic=atomic)
-        except IdsUnavailable as taken:
-            # Known only when they were to be stored; each round knows of more.
-            unavailable |= taken.ids
+        operation.validate(owner)
+    return write(
+        owner,
+        lambda writing: apply_all(writing, operations, check, atomic=atomic),
+        changes=len(operations),
+        # An earlier creation can only be looked for behind the lock.
+        optimistic=len(operations) == 1 and not operations[0].is_named_creation and not dry_run,
+        dry_run=dry_run,
+    )
 
 
-def is_lone(operations: list[Operation]) -> bool:
-    """Tell whether one statement can do it: one operation, which has no twin to be looked for."""
-    if len(operations) > 1 or connection.vendor != "postgresql":
-        return False
-    (operation,) = operations
-    return operation.name != "create" or (operation.pk is None and operation.idempotency_key is None)
-
-
-def apply_all(attempt: Attempt, operations: list[Operation], *, atomic: bool) -> list[Result | Problem]:
-    """Apply the operations in their order. Raises Refused for the first that fails, where atomic."""
+def apply_all(
+    writing: Writing, operations: list[Operation], check: Check, *, atomic: bool
+) -> list[Result | Problem]:
+    """Apply the operations to the tasks that they name. Raises OperationFailed if atomic."""
     ids = [operation.pk for operation in operations if operation.pk]
     keys = [operation.idempotency_key for operation in operations if operation.idempotency_key]
-    if ids or keys:
-        attempt.writing.read(ids, keys)
+    writing.read(ids, keys)
     results: list[Result | Problem] = []
     for index, operation in enumerate(operations):
         try:
-            results.append(operation.apply(attempt))
+            results.append(OPERATIONS[operation.name].apply(operation, writing, check))
         except Problem as problem:
             if atomic:
-                # Whether an earlier one fails too, by an id that another owner holds, storing tells.
-                attempt.writing.store()
-                if problem.code == "precondition_failed" and operation.pk in attempt.writing.changed:
-                    # The version that it met is taken back with the rest, and will be another's.
-                    problem = Problem("precondition_failed")
-                raise Refused(index, problem) from None
+                raise failure(index, problem, operation, writing) from None
             results.append(problem)
     return results
+
+
+def failure(index: int, problem: Problem, operation: Operation, writing: Writing) -> OperationFailed:
+    """Return the failure of a whole batch. Raises IdsUnavailable if an earlier operation fails too."""
+    # Only storing shows that an earlier creation has the id of another owner's task.
+    writing.store()
+    if problem.code == "precondition_failed" and operation.pk in writing.changed:
+        # The current version that it reports comes from this batch and is rolled back.
+        problem = Problem("precondition_failed")
+    return OperationFailed(index, problem)

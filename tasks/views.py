@@ -1,6 +1,5 @@
-"""The operations on tasks."""
+"""The API of tasks."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,30 +12,30 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.wire import Problem, StrictView, is_same_id, parameter_fault, parse_uuid, utc_timestamp
-from tasks.batch import BatchSerializer, at_index, operation_of
-from tasks.etags import check_if_match, etag_of, etag_of_list, is_known, tags_of
-from tasks.feed import ChangesQuery, changes_since
-from tasks.filters import DeletionQuery, TaskFilter, TaskListQuery
-from tasks.listing import Listing, serves
-from tasks.models import Task, TaskQuerySet
+from config.rest.fields import is_same_id, parse_uuid, utc_timestamp
+from config.rest.problems import Problem, parameter_error
+from config.rest.strict import StrictView
+from tasks.batch import BatchSerializer, problem_at, to_operation
+from tasks.changes import ChangesQuery, changes_since
+from tasks.etags import check_if_match, list_etag, matches_if_none_match, read_etags, task_etag
+from tasks.filters import DeletionQuery, TaskListQuery
+from tasks.models import ChangeCounter, Task
+from tasks.openapi import documented
 from tasks.operations import (
     IDEMPOTENCY_KEY,
     IDEMPOTENCY_KEY_INVALID,
     Operation,
-    Refused,
+    OperationFailed,
     Result,
     perform,
 )
 from tasks.permissions import IsOwner
-from tasks.reading import read_counter, read_named
-from tasks.schema import documented
-from tasks.serializers import TaskSerializer
+from tasks.queries import find_task, read_page
+from tasks.serializers import TaskSerializer, serializer_for_output
 
 if TYPE_CHECKING:
     from users.models import User
 
-# The parameters of the operations that take any.
 QUERIES: dict[str, type[serializers.Serializer[Any]]] = {
     "list": TaskListQuery,
     "destroy": DeletionQuery,
@@ -45,41 +44,37 @@ QUERIES: dict[str, type[serializers.Serializer[Any]]] = {
 
 
 @documented
-class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
-    """The caller's tasks, at `tasks` and at `{user_id}/tasks`."""
+class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
+    """The user's tasks, at `tasks` and at `{user_id}/tasks`."""
 
-    queryset = Task.objects.all()
+    # Names the model for the OpenAPI document. The owner's tasks are read by queries.py.
+    queryset = Task.objects.none()
     serializer_class = TaskSerializer
     permission_classes = (IsAuthenticated, IsOwner)
-    filter_backends = (TaskFilter,)
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
     cache_control = "private, no-cache"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let the caller in under their own name only. Raises Problem("user_mismatch")."""
+        """Check that the user in the URL is the token's. Raises Problem("user_mismatch")."""
         super().initial(request, *args, **kwargs)
-        name = self.kwargs.get("user_id", "me")
-        if name != "me" and not is_same_id(name, self.caller.public_id):
+        user_id = self.kwargs.get("user_id", "me")
+        if user_id != "me" and not is_same_id(user_id, self.owner.public_id):
             raise Problem("user_mismatch")
 
     @property
-    def caller(self) -> "User":
-        """The user of the token."""
+    def owner(self) -> "User":
+        """The user of the token, who owns the tasks."""
         return cast("User", self.request.user)
 
     def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
-        """Return the parameters that the operation takes."""
+        """Return the serializer of the operation's parameters."""
         return QUERIES.get(self.action, serializers.Serializer)
 
-    def get_queryset(self) -> TaskQuerySet:
-        """Return the caller's tasks, those in the trash too."""
-        return Task.objects.owned_by(self.caller)
-
     def get_object(self) -> Task:
-        """Return the task in the address. Raises Http404 for a stranger's as for one that never was."""
+        """Return the task in the URL. Raises Http404 if it is missing, a stranger's or in the trash."""
         pk = parse_uuid(self.kwargs["id"])
-        task = next(iter(read_named(self.caller, [pk])), None) if pk else None
+        task = find_task(self.owner, pk) if pk else None
         if task is None or task.deleted_at:
             raise Http404
         self.check_object_permissions(self.request, task)
@@ -88,45 +83,35 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
     # --- reading
 
     def list(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Answer a page; where no task has changed since the client's, only that."""
-        known = tags_of(request, "If-None-Match")
+        """Return a page of tasks, or 304 if none has changed."""
+        known = read_etags(request, "If-None-Match")
         if known is not None:
-            etag = etag_of_list(request, self.caller, read_counter(self.caller)[0])
-            if is_known(known, etag):
+            etag = list_etag(request, self.owner, ChangeCounter.read(self.owner.pk).change_seq)
+            if matches_if_none_match(known, etag):
                 return Response(status=304, headers={"ETag": etag})
-        documents, seq = self.read_page()
-        response = self.get_paginated_response(documents)
-        response["ETag"] = etag_of_list(request, self.caller, seq)
-        return response
-
-    def read_page(self) -> tuple[Sequence[Any], int]:
-        """Return what the page shows, and the counter as it was then or before, so that no tag is too new."""
-        if serves(self.query):
-            listing = Listing(self.caller, self.query)
-            return self.paginate_queryset(cast("Any", listing)) or (), listing.seq
-        seq, _ = read_counter(self.caller)
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        represent = self.get_serializer().to_representation
-        return [represent(task) for task in page or ()], seq
+        page = read_page(self.owner, self.query)
+        headers = {**page.headers(request), "ETag": list_etag(request, self.owner, page.version)}
+        represent = serializer_for_output(self.owner.public_id).to_representation
+        return Response([represent(row) for row in page.rows], headers=headers)
 
     def retrieve(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Answer a task; where the client has it already, only that."""
-        known = tags_of(request, "If-None-Match")
+        """Return a task, or 304 if it has not changed."""
+        known = read_etags(request, "If-None-Match")
         task = self.get_object()
-        etag = etag_of(task.version)
-        if is_known(known, etag):
+        etag = task_etag(task.version)
+        if matches_if_none_match(known, etag):
             return Response(status=304, headers={"ETag": etag})
-        return Response(self.get_serializer(task).data, headers={"ETag": etag})
+        return Response(self.represent(task), headers={"ETag": etag})
 
     @action(detail=False)
     def changes(self, *_: Any, **__: Any) -> Response:
-        """Answer what has changed since the client last asked."""
-        page = changes_since(self.caller, self.query["since"], self.query["limit"])
-        represent = self.get_serializer().to_representation
+        """Return what has changed since the client last asked."""
+        page = changes_since(self.owner, self.query["since"], self.query["limit"])
+        represent = serializer_for_output(self.owner.public_id).to_representation
         document = {
             "changed": [represent(task) for task in page.tasks if task.deleted_at is None],
             "deleted": [
-                {"id": str(task.pk), "deleted_at": utc_timestamp(task.deleted_at)}
+                {"id": task.pk, "deleted_at": utc_timestamp(task.deleted_at)}
                 for task in page.tasks
                 if task.deleted_at is not None
             ],
@@ -135,87 +120,106 @@ class TaskViewSet(StrictView, viewsets.ModelViewSet[Task]):
         }
         return Response(document)
 
+    def represent(self, task: Any) -> dict[str, Any]:
+        """Return the document of a task, or of a row of the list."""
+        return serializer_for_output(self.owner.public_id).to_representation(task)
+
     # --- writing
 
     def create(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Create a task, once however often it is asked for."""
+        """Create a task. The same request again returns the same task."""
         key = request.headers.get("Idempotency-Key")
         if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-            raise Problem.of_faults([parameter_fault("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)])
-        return self.answer(Operation("create", data=request.data, idempotency_key=key))
+            raise Problem.from_errors(
+                [parameter_error("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)]
+            )
+        return self.perform_one(Operation("create", data=request.data, idempotency_key=key))
 
     def update(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Change a task; PATCH needs no title."""
-        return self.write(request, "update" if request.method == "PATCH" else "replace")
+        """Change the fields that are sent. Needs a title."""
+        return self.perform_on_task(request, "replace")
+
+    def partial_update(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Change the fields that are sent."""
+        return self.perform_on_task(request, "update")
 
     def destroy(self, request: Request, *_: Any, **__: Any) -> Response:
         """Move a task to the trash, or delete it for good."""
-        return self.erase(request) if self.query["permanent"] == "true" else self.write(request, "delete")
+        if self.query["permanent"] == "true":
+            return self.erase(request)
+        return self.perform_on_task(request, "delete")
 
     @action(detail=True, methods=["patch"])
     def complete(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Complete a task or reopen it: toggle without a body, set with one."""
-        return self.write(request, "complete")
+        """Complete or reopen a task: toggle without a body, set with one."""
+        return self.perform_on_task(request, "complete")
 
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, *_: Any, **__: Any) -> Response:
         """Take a task out of the trash."""
-        return self.write(request, "restore")
-
-    def write(self, request: Request, name: str) -> Response:
-        """Do an operation on the task in the address."""
-        tags = tags_of(request, "If-Match")
-        return self.answer(Operation(name, self.kwargs["id"], request.data, tags))
-
-    def answer(self, operation: Operation) -> Response:
-        """Do an operation that came alone, and answer what came of it."""
-        try:
-            result = cast("Result", perform(self, [operation])[0])
-        except Refused as refused:
-            raise refused.problem from None
-        task = result.task
-        if task is None:
-            return Response(status=result.status)
-        headers = {"ETag": etag_of(task.version)}
-        if result.status == HTTPStatus.CREATED:
-            here = self.request.build_absolute_uri(escape_uri_path(self.request.path)).rstrip("/")
-            headers["Location"] = f"{here}/{task.pk}"
-        if result.replayed:
-            headers["Idempotent-Replayed"] = "true"
-        return Response(self.get_serializer(task).data, result.status, headers=headers)
-
-    def erase(self, request: Request) -> Response:
-        """Delete the task in the address for good, from the trash or from among the others."""
-        tags, pk = tags_of(request, "If-Match"), parse_uuid(self.kwargs["id"])
-        with transaction.atomic():
-            versions = Task.erase(self.caller.pk, [pk]) if pk else []
-            if not versions:
-                raise Http404
-            check_if_match(tags, versions[0])
-        return Response(status=204)
+        return self.perform_on_task(request, "restore")
 
     @action(detail=False, methods=["post"])
     def batch(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Do up to 100 writes, all or none, or each for itself."""
+        """Apply up to 100 operations: all or none, or each on its own."""
         if "Idempotency-Key" in request.headers:
-            detail = "A batch takes a key with each of its operations that creates."
-            raise Problem.of_faults([parameter_fault("Idempotency-Key", "unknown_parameter", detail)])
+            detail = "Send a key with each `create` of the batch instead."
+            raise Problem.from_errors([parameter_error("Idempotency-Key", "unknown_parameter", detail)])
         serializer = BatchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        asked = serializer.validated_data
-        operations = [operation_of(values) for values in asked["operations"]]
+        batch = serializer.validated_data
+        operations = [to_operation(values) for values in batch["operations"]]
         try:
-            results = perform(self, operations, atomic=asked["atomic"], dry_run=asked["dry_run"])
-        except Refused as refused:
-            raise at_index(refused.index, refused.problem) from None
+            results = perform(
+                self.owner, operations, self.check_owner, atomic=batch["atomic"], dry_run=batch["dry_run"]
+            )
+        except OperationFailed as failed:
+            raise problem_at(failed.index, failed.problem, operations[failed.index]) from None
         return Response({"results": [self.describe(index, result) for index, result in enumerate(results)]})
 
+    def perform_on_task(self, request: Request, name: str) -> Response:
+        """Apply an operation to the task in the URL."""
+        return self.perform_one(
+            Operation(name, self.kwargs["id"], request.data, read_etags(request, "If-Match"))
+        )
+
+    def perform_one(self, operation: Operation) -> Response:
+        """Apply an operation and return its response. Raises Problem."""
+        try:
+            result = cast("Result", perform(self.owner, [operation], self.check_owner)[0])
+        except OperationFailed as failed:
+            raise failed.problem from None
+        task = result.task
+        if task is None:
+            return Response(status=result.status)
+        headers = {"ETag": task_etag(task.version)}
+        if result.status == HTTPStatus.CREATED:
+            url = self.request.build_absolute_uri(escape_uri_path(self.request.path)).rstrip("/")
+            headers["Location"] = f"{url}/{task.pk}"
+        if result.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return Response(self.represent(task), result.status, headers=headers)
+
+    def erase(self, request: Request) -> Response:
+        """Delete the task in the URL for good, whether or not it is in the trash."""
+        if_match, pk = read_etags(request, "If-Match"), parse_uuid(self.kwargs["id"])
+        with transaction.atomic():
+            versions = Task.erase(self.owner.pk, [pk]) if pk else []
+            if not versions:
+                raise Http404
+            check_if_match(if_match, versions[0])
+        return Response(status=204)
+
+    def check_owner(self, task: Task) -> None:
+        """Check the permissions for a task that a write has read."""
+        self.check_object_permissions(self.request, task)
+
     def describe(self, index: int, result: Result | Problem) -> dict[str, Any]:
-        """Return what a batch says of one of its operations."""
+        """Return the entry of a batch's response for one operation."""
         if isinstance(result, Problem):
             document = result.document(self.request.META["HTTP_X_REQUEST_ID"])
             return {"index": index, "status": result.status_code, "problem": document}
-        described: dict[str, Any] = {"index": index, "status": result.status}
+        entry: dict[str, Any] = {"index": index, "status": result.status}
         if result.task:
-            described["task"] = self.get_serializer(result.task).data
-        return described
+            entry["task"] = self.represent(result.task)
+        return entry

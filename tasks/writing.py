@@ -1,114 +1,157 @@
-"""How a client's writes reach the database; `lone.py` has the shorter way of a single one."""
+"""The unit of work: how clients and operators write a user's tasks."""
 
-from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
+from itertools import count, repeat
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
+from django.db import IntegrityError, connection, transaction
 
-from tasks import statements
+from tasks import sql
 from tasks.models import ChangeCounter, Task
-from tasks.reading import read_named
+from tasks.queries import find_tasks
 
 if TYPE_CHECKING:
     from users.models import User
 
+Result = TypeVar("Result")
 
-class IdsUnavailable(Exception):  # noqa: N818  (what is the case, as in Task.DoesNotExist)
-    """Ids that a client chose and another owner holds. Nothing was written."""
+
+class IdsUnavailable(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
+    """Ids that the client chose belong to another owner. Nothing was written."""
 
     def __init__(self, ids: Set[UUID]) -> None:
         self.ids = ids
 
 
+class Overtaken(Exception):  # noqa: N818  (the same)
+    """The task was changed after it was read. It was not written, though the counter has advanced."""
+
+
+def write(
+    owner: "User",
+    decide: "Callable[[Writing], Result]",
+    *,
+    changes: int = 1,
+    optimistic: bool = False,
+    dry_run: bool = False,
+) -> Result:
+    """Call `decide(writing)`, store what it changed, and return its result. All or nothing.
+
+        write(user, lambda writing: writing.change(writing.read([pk])[pk], title="Buy milk"))
+
+    There are two ways. Locked: the owner's counter is locked first, then `decide` reads and decides.
+    Optimistic, for one change to one task: `decide` reads and decides without a lock, and one
+    statement writes the task if it still has the version that was read. If not, the write starts
+    again, locked. On SQLite, which has one writer at a time, every write is locked.
+
+    `decide` may be called more than once. It makes at most `changes` changes. A dry run stores
+    nothing. Raises IntegrityError if a constraint is violated.
+    """
+    if optimistic and connection.vendor == "postgresql":
+        with suppress(Overtaken):
+            return write_optimistic(owner, decide)
+    unavailable: set[UUID] = set()
+    while True:
+        try:
+            return write_locked(owner, decide, unavailable, changes=changes, dry_run=dry_run)
+        except IdsUnavailable as taken:
+            # Known only when the tasks are stored. `decide` can now refuse these ids.
+            unavailable |= taken.ids
+
+
+def write_locked(
+    owner: "User",
+    decide: "Callable[[Writing], Result]",
+    unavailable: Set[UUID],
+    *,
+    changes: int,
+    dry_run: bool,
+) -> Result:
+    """Lock the counter, decide, and store everything with one statement. Raises IdsUnavailable."""
+    with transaction.atomic():
+        stamp = ChangeCounter.advance(owner.pk, changes)
+        writing = Writing(owner, count(stamp.version - changes + 1), stamp.moment, unavailable)
+        result = decide(writing)
+        writing.store()
+        if dry_run or not writing.changed:
+            # The counter goes back too.
+            transaction.set_rollback(True)
+        return result
+
+
+def write_optimistic(owner: "User", decide: "Callable[[Writing], Result]") -> Result:
+    """Decide without a lock and write the one change with one statement. Raises Overtaken."""
+    writing = Writing(owner, repeat(sql.VERSION), sql.MOMENT)
+    result = decide(writing)
+    for task in writing.changed.values():
+        read_version = writing.read_versions.get(task.pk)
+        try:
+            if not sql.write_one(ChangeCounter, task, owner.pk, read_version):
+                raise Overtaken
+        except IntegrityError:
+            if read_version is None:
+                raise
+            # The owner was deleted with everything they owned.
+            raise Overtaken from None
+    return result
+
+
 class Writing:
-    """A write to the tasks of one user: whole or not at all, and alone.
+    """The tasks that one write has read and changed.
 
-        with Writing.of(user) as writing:
-            writing.read([pk])
-            writing.change(writing.tasks[pk], title="Buy milk")
-
-    `of` locks the user's counter before a row is read, so that what was read is what is
-    written over. Each change takes a value of the counter of its own, and all are stored
-    by one statement when the block ends. Nothing changed is nothing written: the counter too
-    stays as it was.
+    `versions` and `moment` are what its changes are stamped with. An optimistic write gets them from
+    the statement that stores it, and until then has `sql.VERSION` and `sql.MOMENT` in their place.
     """
 
-    def __init__(self, owner: "User", seq: int) -> None:
+    def __init__(
+        self, owner: "User", versions: Iterator[Any], moment: Any, unavailable: Set[UUID] = frozenset()
+    ) -> None:
         self.owner = owner
-        self.seq = seq
+        self.versions = versions
+        self.moment = moment
+        self.unavailable = unavailable
         self.tasks: dict[UUID, Task] = {}
+        self.read_versions: dict[UUID, int] = {}
         self.changed: dict[UUID, Task] = {}
 
-    @classmethod
-    @contextmanager
-    def of(cls, owner: "User", changes: int = 1, *, dry_run: bool = False) -> Iterator[Self]:
-        """Begin a write of at most so many changes; a dry run keeps none of them.
-
-        Raises IdsUnavailable, and IntegrityError when what it stores breaks another rule.
-        """
-        with transaction.atomic():
-            writing = cls(owner, ChangeCounter.advance(owner.pk, changes) - changes)
-            yield writing
-            writing.store()
-            if dry_run or not writing.changed:
-                transaction.set_rollback(True)
-
-    def read(self, ids: Sequence[UUID], keys: Sequence[str] = ()) -> None:
-        """Read the tasks with these ids, and those that were created with these keys."""
-        if keys:
-            named = Q(pk__in=ids) | Q(idempotency_key__in=keys)
-            found = list(Task.objects.owned_by(self.owner).filter(named).order_by())
-        else:
-            found = read_named(self.owner, ids)
-        self.tasks = {task.pk: task for task in found}
+    def read(self, ids: Sequence[UUID], keys: Sequence[str] = ()) -> dict[UUID, Task]:
+        """Return the owner's tasks with these ids or idempotency keys, by id. The trash is included."""
+        self.tasks = {task.pk: task for task in find_tasks(self.owner, ids, keys)}
+        self.read_versions = {pk: task.version for pk, task in self.tasks.items()}
+        return self.tasks
 
     def change(self, task: Task, **fields: Any) -> Task:
-        """Return the task with those fields taken over that differ; where none does, nothing moves.
+        """Return the task with these fields changed. If none differs, nothing is written.
 
-        `completed` moves `completed_at` with it, and any change `updated_at` and `version`.
+        A change also sets `updated_at` and `version`, and `completed` sets `completed_at`.
         """
         changes = {name: value for name, value in fields.items() if getattr(task, name) != value}
         if not changes:
             return task
-        now = changes.get("deleted_at") or timezone.now()
         if "completed" in changes:
-            changes["completed_at"] = now if changes["completed"] else None
-        self.seq += 1
-        # Another object: what an earlier change of the same write was answered with must not move.
+            changes["completed_at"] = self.moment if changes["completed"] else None
+        # A copy: an earlier change in the same write returned this object as its result.
         task = copy(task)
-        for name, value in {**changes, "updated_at": now, "version": self.seq}.items():
+        for name, value in {**changes, "updated_at": self.moment, "version": next(self.versions)}.items():
             setattr(task, name, value)
-        return self.keep(task)
+        self.tasks[task.pk] = self.changed[task.pk] = task
+        return task
 
     def create(self, **fields: Any) -> Task:
-        """Make a task of the user's."""
-        now = timezone.now()
-        completed_at = now if fields.get("completed") else None
-        self.seq += 1
-        task = Task(
-            owner=self.owner,
-            created_at=now,
-            updated_at=now,
-            completed_at=completed_at,
-            version=self.seq,
-            **fields,
-        )
-        return self.keep(task)
-
-    def keep(self, task: Task) -> Task:
-        """Remember a task as it is to be stored."""
+        """Return a new task of the owner."""
+        times = dict.fromkeys(("created_at", "updated_at"), self.moment)
+        if fields.get("completed"):
+            times["completed_at"] = self.moment
+        task = Task(owner_id=self.owner.pk, version=next(self.versions), **times, **fields)
         self.tasks[task.pk] = self.changed[task.pk] = task
         return task
 
     def store(self) -> None:
-        """Store what was changed. Raises IdsUnavailable where another owner holds an id."""
-        if not self.changed:
-            return
-        taken = self.changed.keys() - statements.store(self.owner.pk, list(self.changed.values()))
-        if taken:
-            raise IdsUnavailable(taken)
+        """Store the changed tasks. Raises IdsUnavailable if another owner holds an id."""
+        if self.changed:
+            taken = self.changed.keys() - sql.store(list(self.changed.values()), self.owner.pk)
+            if taken:
+                raise IdsUnavailable(taken)

@@ -1,4 +1,4 @@
-"""What operators see and do about accounts and sessions. No token, no hash."""
+"""The admin of accounts and sessions. It shows no token and no hash."""
 
 from typing import Any, cast
 
@@ -11,20 +11,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from config.wire import Problem
+from config.rest.problems import Problem
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
 from users.throttles import throttle_login
 
 
 class ThrottledLoginForm(AdminAuthenticationForm):
-    """The operators' door, behind the same throttle as `auth/login`."""
+    """The admin's login form, with the throttle of `auth/login`."""
 
     def clean(self) -> dict[str, Any]:
-        """Count the attempt before the password is looked at. Raises ValidationError past the rate."""
+        """Count the attempt before the password is checked. Raises ValidationError over the rate."""
         try:
             throttle_login(cast("HttpRequest", self.request), self.cleaned_data.get("username", ""))
-        except Problem as refusal:
-            raise ValidationError(str(refusal.detail), "throttled") from None
+        except Problem as throttled:
+            raise ValidationError(str(throttled.detail), "throttled") from None
         return super().clean()
 
 
@@ -33,13 +33,13 @@ admin.site.site_header = admin.site.site_title = "Task API"
 
 
 class LocalEmailMixin:
-    """States the rules of a local account's e-mail: the database's depend on a field that no form has."""
+    """Validates the e-mail of a local account. The database's constraints use a field that no form has."""
 
     instance: User
     cleaned_data: dict[str, Any]
 
     def clean_email(self) -> str | None:
-        """Return the e-mail. Raises ValidationError where it is missing or taken."""
+        """Return the e-mail. Raises ValidationError if it is missing or taken."""
         email: str | None = self.cleaned_data["email"]
         if self.instance.issuer is None:
             if not email:
@@ -50,7 +50,7 @@ class LocalEmailMixin:
 
 
 class UserCreationForm(LocalEmailMixin, AdminUserCreationForm):
-    """A new local account."""
+    """Creates a local account."""
 
     class Meta:
         model = User
@@ -58,12 +58,12 @@ class UserCreationForm(LocalEmailMixin, AdminUserCreationForm):
 
 
 class UserForm(LocalEmailMixin, UserChangeForm):
-    """An account that exists."""
+    """Changes an account."""
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """Accounts: find, lock, reset the password, end what is signed in."""
+    """Accounts: search, deactivate, reset the password, end sessions."""
 
     list_display = ("email", "name", "issuer", "is_active", "is_staff", "created_at")
     list_filter = ("is_active", "is_staff", "is_superuser", "issuer")
@@ -83,32 +83,32 @@ class UserAdmin(DjangoUserAdmin):
     actions = ("deactivate", "end_sessions")
 
     def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Delete one by one, because an account's own `delete` does more than the rows."""
+        """Delete the accounts one by one, because `User.delete` does more than the rows."""
         for user in queryset:
             user.delete()
 
     @admin.display(description="password")
     def password_link(self, _user: User) -> str:
-        """Link to the form that sets a password; the hash itself is on no page."""
+        """Return a link to the form that sets a password."""
         return format_html('<a href="{}">Set a new password</a>, which ends every session.', "../password/")
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Lock accounts at once. Nobody locks themselves out."""
+        """Deactivate the accounts, except the operator's own."""
         others = queryset.exclude(pk=str(request.user.pk))
         count = others.filter(is_active=True).update(is_active=False)
         self.message_user(request, f"Deactivated {count} users.")
 
     @admin.action(description="End all sessions of selected users", permissions=["change"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """End the sessions; their access tokens die with them."""
+        """End the sessions. Their access tokens are refused at once."""
         count = Session.objects.filter(user__in=queryset).end()
         self.message_user(request, f"Ended {count} sessions.")
 
 
 @admin.register(Session)
 class SessionAdmin(admin.ModelAdmin):
-    """Sign-ins: to look at and to end."""
+    """Sessions: search and end."""
 
     list_display = ("id", "user", "created_at", "last_refreshed_at", "expires_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
@@ -119,18 +119,18 @@ class SessionAdmin(admin.ModelAdmin):
     actions = ("end",)
 
     def has_add_permission(self, *_: Any) -> bool:
-        """Refuse: a session begins by signing in."""
+        """Return False: a session begins by signing in."""
         return False
 
     def has_change_permission(self, *_: Any) -> bool:
-        """Refuse: a session is ended, never edited."""
+        """Return False: a session is ended, not edited."""
         return False
 
     def has_end_permission(self, request: HttpRequest) -> bool:
-        """Let those end sessions who may delete them."""
+        """Return whether the operator may delete sessions."""
         return self.has_delete_permission(request)
 
     @admin.action(description="End selected sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: SessionQuerySet) -> None:
-        """End the sessions; their access tokens die with them."""
+        """End the sessions. Their access tokens are refused at once."""
         self.message_user(request, f"Ended {queryset.end()} sessions.")

@@ -1,4 +1,4 @@
-"""The app of accounts and sessions."""
+"""The users app."""
 
 from importlib import import_module
 
@@ -6,11 +6,11 @@ from django.apps import AppConfig
 
 
 class UsersConfig(AppConfig):
-    """Accounts, and the sessions of their tokens."""
+    """Accounts and sessions."""
 
     name = "users"
     verbose_name = "Users and sessions"
 
     def ready(self) -> None:
-        """Tell the OpenAPI document how requests are authenticated."""
-        import_module("users.schema")
+        """Register the OpenAPI description of the authentication."""
+        import_module("users.openapi")

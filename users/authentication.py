@@ -1,4 +1,4 @@
-"""Who is asking: our own tokens, and the one query that tells whether they still count."""
+"""Bearer tokens: our own, and how a request is authenticated."""
 
 import time
 from collections.abc import Mapping
@@ -9,22 +9,25 @@ from uuid import uuid4
 
 import jwt
 from django.conf import settings
+from django.db.models import DateTimeField, UUIDField
+from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
-from config.wire import Problem, parse_uuid
+from config.db.prepared import Param, prepared
+from config.rest.fields import parse_uuid
+from config.rest.problems import Problem
 from users import issuer
-from users.models import Session, Tombstone, User
-from users.statements import living_session
+from users.models import Session, SessionQuerySet, Tombstone, User
 
 MAX_TOKEN_LENGTH = 8 * 1024
 
 
 class AccessToken(tokens.AccessToken):
-    """A JWT that admits its bearer for as long as its session lives. RFC 9068.
+    """An access token, valid while its session is. RFC 9068.
 
     Claims: `sub` (the user's public id), `sid` (the session), `iss`, `aud`, `iat`, `exp`, `jti`.
     """
@@ -43,11 +46,11 @@ class AccessToken(tokens.AccessToken):
 
 
 class RefreshToken(tokens.RefreshToken):
-    """A JWT that buys the next pair of tokens of its session, once."""
+    """A refresh token, which is exchanged for the next pair of tokens once."""
 
     @classmethod
     def of(cls, session: Session) -> "RefreshToken":
-        """Return the refresh token that is good now. The same row gives the same token."""
+        """Return the session's current refresh token. The same row gives the same token."""
         token = cls()
         token["sub"], token["sid"] = session.user.public_id, str(session.id)
         token["jti"] = str(session.current_jti)
@@ -58,10 +61,10 @@ class RefreshToken(tokens.RefreshToken):
 
 @lru_cache(maxsize=1024)
 def verified_claims(token_class: type[tokens.Token], text: str) -> Mapping[str, Any]:
-    """Return the claims of a token that is signed by us and is whole. Raises Problem("token_invalid").
+    """Return the claims of one of our tokens. Raises Problem("token_invalid").
 
-    Remembered by its very text: a token comes many times in its minutes, and nothing that was
-    right about it can become wrong but its `exp`, which is left to the caller.
+    Cached by the token's text: a client sends the same token many times. The caller must check
+    `exp`, which is all that changes.
     """
     token = token_class()
     backend = token.get_token_backend()
@@ -85,10 +88,10 @@ def verified_claims(token_class: type[tokens.Token], text: str) -> Mapping[str, 
 
 
 def read_token(token_class: type[tokens.Token], text: str) -> tuple[Mapping[str, Any], bool]:
-    """Return the claims of a token, and whether the clock alone is against it.
+    """Return the claims of a token, and whether expiry is its only fault.
 
-    Raises Problem("token_invalid") unless the signature is ours and `iss`, `aud`, the
-    token's type, `sub`, `sid` and `jti` are in order. RFC 8725.
+    Raises Problem("token_invalid") unless our key signed it and `iss`, `aud`, the token type, `sub`,
+    `sid` and `jti` are valid. RFC 8725.
     """
     if len(text) > MAX_TOKEN_LENGTH:
         raise Problem("token_invalid")
@@ -97,10 +100,9 @@ def read_token(token_class: type[tokens.Token], text: str) -> tuple[Mapping[str,
 
 
 def is_external(text: str) -> bool:
-    """Tell from an unverified look at `iss` whose rules a token is to be held against.
+    """Return whether a token is the external issuer's to verify, from its unverified `iss`.
 
-    The configuration decides, never the token's algorithm: what names us as its issuer is
-    ours to verify, anything else the external issuer's, where there is one.
+    A token that names us as its issuer is ours. Its algorithm plays no part.
     """
     if not issuer.is_configured() or len(text) > MAX_TOKEN_LENGTH:
         return False
@@ -111,25 +113,36 @@ def is_external(text: str) -> bool:
     return claims.get("iss") != settings.SIMPLE_JWT["ISSUER"]
 
 
+def find_session(session_id: str) -> Session | None:
+    """Return a session whose tokens are accepted, with its user, or None."""
+    found = living_sessions().objects(id=session_id, now=timezone.now())
+    return found[0] if found else None
+
+
+@prepared
+def living_sessions() -> SessionQuerySet:
+    """Return the statement that reads a session with its user."""
+    sessions = Session.objects.alive(Param("now", DateTimeField())).filter(pk=Param("id", UUIDField()))
+    return sessions.select_related("user").order_by()
+
+
 def may_be_created(token: issuer.ExternalToken) -> bool:
-    """Tell whether a subject that is seen for the first time becomes a user."""
-    return settings.BETTER_AUTH_CREATE_USERS and not Tombstone.covers(
+    """Return whether an unknown subject becomes a user."""
+    return settings.BETTER_AUTH_CREATE_USERS and not Tombstone.exists_for(
         settings.BETTER_AUTH_LABEL, token.subject
     )
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <access token>`, the scheme's name in any case. RFC 6750.
+    """`Authorization: Bearer <access token>`. The scheme's case does not matter. RFC 6750.
 
-    Costs one query: the session, joined to its user, or for an external token the user,
-    tells whether the token was revoked, whether the account is active, and who it is.
+    It costs one query, for the session with its user, or for the user of an external token.
 
-    Raises Problem("token_expired") where the clock alone is against a token,
-    Problem("token_invalid") for anything else.
+    Raises Problem("token_expired") if expiry is the token's only fault, else Problem("token_invalid").
     """
 
     def authenticate(self, request: Request) -> tuple[User, Session | issuer.ExternalToken] | None:
-        """Return the user and what admits them, None where no bearer token was sent."""
+        """Return the user, with their session or external token. None if no bearer token was sent."""
         scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -137,9 +150,9 @@ class BearerAuthentication(BaseAuthentication):
         return self.external(text) if is_external(text) else self.own(text)
 
     def own(self, text: str) -> tuple[User, Session]:
-        """Return the user of one of our own access tokens, and its session."""
+        """Return the user and the session of one of our access tokens."""
         claims, expired = read_token(AccessToken, text)
-        session = living_session(claims["sid"])
+        session = find_session(claims["sid"])
         if session is None or session.user.public_id != claims["sub"]:
             raise Problem("token_invalid")
         if expired:
@@ -147,7 +160,7 @@ class BearerAuthentication(BaseAuthentication):
         return session.user, session
 
     def external(self, text: str) -> tuple[User, issuer.ExternalToken]:
-        """Return the user of one of the issuer's tokens, made on first sight, and the token."""
+        """Return the user of an external token, created if it is new, and the token."""
         try:
             token = issuer.verify(text)
         except (TokenError, jwt.PyJWTError, RecursionError):
@@ -156,15 +169,15 @@ class BearerAuthentication(BaseAuthentication):
         user = User.objects.filter(issuer=label, subject=token.subject).order_by().first()
         if user is None and not may_be_created(token):
             raise Problem("token_invalid")
-        if user and not (user.is_active and user.admits(token.issued_at)):
+        if user and not (user.is_active and user.accepts_token_from(token.issued_at)):
             raise Problem("token_invalid")
         if token.expired:
             raise Problem("token_expired")
         if user is None:
-            user = User.objects.see_external(label, token.subject)
-        user.display_as(token.name, token.email)
+            user = User.objects.get_or_create_external(label, token.subject)
+        user.update_profile(token.name, token.email)
         return user, token
 
     def authenticate_header(self, _request: Request) -> str:
-        """Return what a request without a token is told to send."""
+        """Return the challenge for a request without a token."""
         return "Bearer"

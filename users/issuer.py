@@ -1,4 +1,4 @@
-"""The external issuer: whose tokens are accepted beside our own, and what they must say."""
+"""The external issuer, whose tokens are accepted beside our own."""
 
 import re
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from rest_framework_simplejwt.exceptions import TokenError
 from users.jwks import MAX_KID_LENGTH, KeySet
 
 MAX_SUBJECT_LENGTH = 255
-# The latest time that all who read JSON agree on.
+# Larger integers are not exact in every JSON parser.
 LATEST_TIME = 2**53
-# A session cookie or an e-mail link may be signed with the same secret, and says so here.
+# The same secret may sign session cookies and e-mail links. Their type is another one.
 TOKEN_TYPES = {"jwt", "at+jwt"}
-# Controls and lone surrogates. Joiners and wide spaces, unprintable to Python, do occur in names.
-UNFIT_TO_SHOW = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Control characters and lone surrogates. Joiners and wide spaces do occur in names.
+NOT_DISPLAYABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class ExternalToken:
-    """What a token of the issuer says, once it is verified. Times are seconds since 1970."""
+    """The claims of a verified token of the issuer. Times are seconds since 1970."""
 
     subject: str
     issued_at: float | None
@@ -34,21 +34,21 @@ class ExternalToken:
 
 @cache
 def key_set(url: str) -> KeySet:
-    """Return the keys at an address, one set a process."""
+    """Return the keys at a URL, one set per process."""
     return KeySet(url)
 
 
 def is_configured() -> bool:
-    """Tell whether there is an external issuer."""
+    """Return whether there is an external issuer."""
     return bool(settings.BETTER_AUTH_URL or settings.BETTER_AUTH_SECRET)
 
 
 def verify(text: str) -> ExternalToken:
-    """Return what a token of the external issuer says. RFC 7519, RFC 8725.
+    """Return the claims of a token of the external issuer. RFC 7519, RFC 8725.
 
-    Raises TokenError or InvalidTokenError for one that cannot be used, Problem
-    ("service_unavailable") while the issuer's keys cannot be had. A time that is over is
-    told, not raised: the caller has more to check before that may be the only fault.
+    Raises TokenError or InvalidTokenError if it is not valid, and Problem("service_unavailable") if
+    the issuer's keys are unavailable. Expiry is returned and not raised, because the caller must
+    first check everything else.
     """
     header = jwt.get_unverified_header(text)
     if str(header.get("typ", "JWT")).lower() not in TOKEN_TYPES or "crit" in header:
@@ -76,13 +76,13 @@ def verify(text: str) -> ExternalToken:
         subject=read_subject(claims),
         issued_at=claims.get("iat"),
         expired=claims["exp"] <= now - settings.BETTER_AUTH_LEEWAY.total_seconds(),
-        name=read_display(claims.get("name"), 150) or "",
-        email=read_display(claims.get("email"), 254),
+        name=read_displayable(claims.get("name"), 150) or "",
+        email=read_displayable(claims.get("email"), 254),
     )
 
 
 def choose_key(kid: Any) -> tuple[Any, str]:
-    """Return the key and its one algorithm: by `kid` from the issuer's set, without one the secret."""
+    """Return the key and its algorithm: the issuer's key with this `kid`, or without one the secret."""
     if settings.BETTER_AUTH_URL and kid is not None:
         if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
             raise TokenError
@@ -94,7 +94,7 @@ def choose_key(kid: Any) -> tuple[Any, str]:
 
 
 def read_subject(claims: dict[str, Any]) -> str:
-    """Return who the token is about: `sub`, else `user_id`, else `id`. Raises TokenError."""
+    """Return the subject: `sub`, else `user_id`, else `id`. Raises TokenError."""
     subject = next((claims[name] for name in ("sub", "user_id", "id") if name in claims), None)
     if (
         not isinstance(subject, str)
@@ -105,12 +105,12 @@ def read_subject(claims: dict[str, Any]) -> str:
     return subject
 
 
-def read_display(value: Any, max_length: int) -> str | None:
-    """Return a text that may be shown, None where it is not one."""
-    usable = isinstance(value, str) and 0 < len(value) <= max_length and not UNFIT_TO_SHOW.search(value)
+def read_displayable(value: Any, max_length: int) -> str | None:
+    """Return a text that can be displayed, or None."""
+    usable = isinstance(value, str) and 0 < len(value) <= max_length and not NOT_DISPLAYABLE.search(value)
     return value if usable else None
 
 
 def is_time(value: Any) -> bool:
-    """Tell whether a claim is a NumericDate: a number, and not a text that looks like one."""
+    """Return whether a claim is a NumericDate: a number, not a string."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME

@@ -1,4 +1,4 @@
-"""The public keys of the external issuer: fetched seldom, kept through its outages."""
+"""The public keys of the external issuer. They are fetched seldom and kept while it is down."""
 
 import json
 import threading
@@ -11,34 +11,33 @@ import jwt
 import structlog
 from rest_framework_simplejwt.exceptions import TokenError
 
-from config.wire import Problem
+from config.rest.problems import Problem
 
 log = structlog.get_logger(__name__)
 
 TIMEOUT = 2.0
 MAX_BYTES = 64 * 1024
 MAX_KID_LENGTH = 128
-# In seconds: between two attempts, until keys are asked for again, and until they are given up.
+# In seconds: between two attempts, until keys are fetched again, and until they are too old.
 ATTEMPT_INTERVAL = 30.0
 REFRESH_INTERVAL = 600.0
 STALE_IF_ERROR = 24 * 3600.0
-# The one algorithm that each kind of key may verify: the token does not choose.
+# The one algorithm for each kind of key. The token does not choose it.
 ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", ""): "RS256"}
 
 
 class NoRedirects(HTTPRedirectHandler):
-    """Treats a redirect as the failure that it is here."""
+    """Treats a redirect as a failure."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Follow nothing."""
+        """Return no request."""
 
 
 class KeySet:
-    """The keys of a JWKS address. RFC 7517.
+    """The keys at a JWKS URL. RFC 7517.
 
-    A known key is returned at once, whatever the issuer does. An unknown `kid` may mean
-    that keys were rotated: it asks again, at most every 30 s whatever came of it, and
-    waits at most 2 s.
+    A known key is returned at once. An unknown `kid` may mean that the issuer has rotated its keys:
+    they are fetched again, at most every 30 s even after a failure, and waited for at most 2 s.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,58 +48,60 @@ class KeySet:
         self.fetching: threading.Thread | None = None
 
     def key(self, kid: str) -> jwt.PyJWK:
-        """Return a key. Raises TokenError where it is unknown, Problem where there are no keys at all."""
+        """Return a key. Raises TokenError if it is unknown, and Problem if there are no keys at all."""
         if kid not in self.usable_keys():
             self.refresh(wait=True)
         elif time.monotonic() - self.fetched_at > REFRESH_INTERVAL:
             self.refresh(wait=False)
         keys = self.usable_keys()
         if not keys:
-            raise Problem("service_unavailable", "The issuer's keys cannot be had: try again shortly.")
+            raise Problem(
+                "service_unavailable", "The keys of the token's issuer are unavailable. Try again shortly."
+            )
         if kid not in keys:
             raise TokenError
         return keys[kid]
 
     def usable_keys(self) -> dict[str, jwt.PyJWK]:
-        """Return the keys, none once they are too old. Emptying them could undo a fetch just done."""
+        """Return the keys, or none if they are too old. To delete them could undo a fetch just done."""
         return self.keys if time.monotonic() - self.fetched_at <= STALE_IF_ERROR else {}
 
     def refresh(self, *, wait: bool) -> None:
-        """Fetch the keys, unless that was tried within 30 s. The lock is never held while fetching."""
+        """Fetch the keys, unless an attempt was made within 30 s. No lock is held while fetching."""
         with self.lock:
             if time.monotonic() - self.attempted_at >= ATTEMPT_INTERVAL and not self.is_fetching():
                 self.attempted_at = time.monotonic()
                 self.fetching = threading.Thread(target=self.fetch, daemon=True)
                 self.fetching.start()
             fetching, patience = self.fetching, self.attempted_at + TIMEOUT - time.monotonic()
-        # Whoever comes later waits for the rest only: forged tokens could else occupy every thread.
+        # Later callers wait only for the rest. Otherwise forged tokens could occupy every thread.
         if wait and fetching:
             fetching.join(max(patience, 0))
 
     def is_fetching(self) -> bool:
-        """Tell whether an attempt is under way; one that drips on for ever is not joined by others."""
+        """Return whether an attempt is running. A slow one must not be joined by others."""
         return self.fetching is not None and self.fetching.is_alive()
 
     def fetch(self) -> None:
-        """Replace the keys; on any failure keep those that are there."""
+        """Replace the keys. After any failure the old ones stay."""
         deadline = time.monotonic() + TIMEOUT
         try:
             request = Request(self.url, headers={"Accept": "application/json"})  # noqa: S310  (https, checked at start)
-            with build_opener(NoRedirects).open(request, timeout=TIMEOUT) as answer:
-                keys = parse_keys(json.loads(read_body(answer, deadline)))
-        except (OSError, HTTPException, ValueError, RecursionError) as fault:
-            log.warning("issuer_keys_unavailable", fault=type(fault).__name__)
+            with build_opener(NoRedirects).open(request, timeout=TIMEOUT) as response:
+                keys = parse_keys(json.loads(read_body(response, deadline)))
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
+            log.warning("issuer_keys_unavailable", error=type(error).__name__)
             return
         self.keys, self.fetched_at = keys, time.monotonic()
 
 
-def read_body(answer: HTTPResponse, deadline: float) -> bytes:
-    """Return the body. Raises ValueError past MAX_BYTES, TimeoutError past the deadline.
+def read_body(response: HTTPResponse, deadline: float) -> bytes:
+    """Return the body. Raises ValueError over MAX_BYTES, and TimeoutError after the deadline.
 
-    The timeout of a socket counts from one byte to the next, and lets a body drip on for ever.
+    The socket's own timeout starts again with each byte, so a slow body would never end.
     """
     body = b""
-    while chunk := answer.read1(MAX_BYTES):
+    while chunk := response.read1(MAX_BYTES):
         body += chunk
         if len(body) > MAX_BYTES:
             raise ValueError("larger than 64 KiB")
@@ -110,7 +111,7 @@ def read_body(answer: HTTPResponse, deadline: float) -> bytes:
 
 
 def parse_keys(document: Any) -> dict[str, jwt.PyJWK]:
-    """Return the usable keys of a JWKS by their `kid`. Raises ValueError where there are none."""
+    """Return the usable keys of a JWKS by their `kid`. Raises ValueError if there are none."""
     keys = {}
     entries = document.get("keys") if isinstance(document, dict) else None
     for entry in entries if isinstance(entries, list) else ():
@@ -122,7 +123,7 @@ def parse_keys(document: Any) -> dict[str, jwt.PyJWK]:
 
 
 def parse_key(entry: Any) -> Any:
-    """Return the key of a JWK that may verify signatures here, None for any other. RFC 7517, RFC 8037."""
+    """Return the key of a JWK if it can verify signatures here, else None. RFC 7517, RFC 8037."""
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
         return None
     kid, kind = entry.get("kid"), entry.get("kty")

@@ -1,4 +1,4 @@
-"""The wire format of accounts and tokens."""
+"""The JSON of accounts, sessions and tokens."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
-from config.wire import StrictSerializer, TextField, TimestampField
+from config.rest.fields import TextField, TimestampField
+from config.rest.strict import StrictSerializer
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User
 
@@ -29,16 +30,18 @@ SESSION = {
 CREDENTIALS = {"email": "ada@example.com", "password": "a long pass phrase"}
 TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi...", "expires_in": 900}
 
+PASSWORD_MAX_LENGTH = 1024
+
 
 class PasswordField(TextField):
-    """A password, taken as it is typed."""
+    """A password. White space is kept."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trim_whitespace=False, write_only=True, max_length=1024, **kwargs)
+        super().__init__(trim_whitespace=False, write_only=True, max_length=PASSWORD_MAX_LENGTH, **kwargs)
 
 
-class LongEnough(MinLengthValidator):
-    """Says what Django's own validator would, and is seen by the OpenAPI document."""
+class PasswordLengthValidator(MinLengthValidator):
+    """Repeats Django's own password validator for the OpenAPI document."""
 
     code = "password_too_short"
     message = "This password is too short. It must contain at least %(limit_value)d characters."
@@ -51,15 +54,15 @@ class LongEnough(MinLengthValidator):
     ]
 )
 class UserSerializer(StrictSerializer):
-    """The signed-in user. Only `name` can be changed."""
+    """The user. Only `name` can be changed."""
 
     id = TextField(source="public_id", read_only=True)
     email = TextField(read_only=True, allow_null=True)
     name = TextField(max_length=150, allow_blank=True, required=False)
     created_at = TimestampField(read_only=True)
 
-    def get_fixed_values(self) -> dict[str, str]:
-        """Return what a body must not contradict: the id and the e-mail."""
+    def get_read_only_values(self) -> dict[str, str]:
+        """Return the id and the e-mail."""
         return {"id": self.instance.public_id, "email": self.instance.email} if self.instance else {}
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
@@ -71,7 +74,7 @@ class UserSerializer(StrictSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("Credentials", CREDENTIALS)])
 class CredentialsSerializer(StrictSerializer):
-    """What signs in to a local account."""
+    """The credentials of a local account."""
 
     email = TextField(max_length=254)
     password = PasswordField()
@@ -82,12 +85,14 @@ class RegistrationSerializer(StrictSerializer):
     """A new local account."""
 
     email = serializers.EmailField(max_length=254)
-    password = PasswordField(validators=[LongEnough(10)])
+    password = PasswordField(validators=[PasswordLengthValidator(settings.PASSWORD_MIN_LENGTH)])
     name = TextField(max_length=150, allow_blank=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a weak password."""
-        refuse_weak("password", attrs["password"], User(email=attrs["email"], name=attrs.get("name", "")))
+        validate_strength(
+            "password", attrs["password"], User(email=attrs["email"], name=attrs.get("name", ""))
+        )
         return attrs
 
 
@@ -99,27 +104,27 @@ class RegistrationSerializer(StrictSerializer):
     ]
 )
 class PasswordChangeSerializer(StrictSerializer):
-    """A new password, and the one that it replaces."""
+    """A new password, and the current one."""
 
     current_password = PasswordField()
-    new_password = PasswordField(validators=[LongEnough(10)])
+    new_password = PasswordField(validators=[PasswordLengthValidator(settings.PASSWORD_MIN_LENGTH)])
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a weak password."""
-        refuse_weak("new_password", attrs["new_password"], self.context["request"].user)
+        validate_strength("new_password", attrs["new_password"], self.context["request"].user)
         return attrs
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Confirmation", {"password": "a long pass phrase"})])
 class ConfirmationSerializer(StrictSerializer):
-    """The password of a local account. An external account sends none."""
+    """The password of a local account. An external account has none."""
 
     password = PasswordField()
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Session", SESSION)])
 class SessionSerializer(serializers.Serializer[Session]):
-    """A sign-in that has not ended. `current` is the one that asks."""
+    """A session. `current` is the session of this request."""
 
     id = serializers.UUIDField()
     created_at = TimestampField()
@@ -127,12 +132,12 @@ class SessionSerializer(serializers.Serializer[Session]):
     current = serializers.SerializerMethodField()
 
     def get_current(self, session: Session) -> bool:
-        """Tell whether the request's own token belongs to it."""
+        """Return whether it is the session of the request's token."""
         return bool(session == self.context["request"].auth)
 
 
-def refuse_weak(field: str, password: str, user: User) -> None:
-    """Raise ValidationError at a field for a weak password, with the codes of Django's validators."""
+def validate_strength(field: str, password: str, user: User) -> None:
+    """Validate a password with Django's validators. Raises ValidationError for the field."""
     try:
         validate_password(password, user)
     except ValidationError as weak:
@@ -148,14 +153,14 @@ class RefreshTokenSerializer(StrictSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("Tokens", TOKENS)])
 class TokensSerializer(serializers.Serializer[Session]):
-    """The tokens of a session; `expires_in` is the access token's lifetime in seconds. RFC 6749."""
+    """The tokens of a session. `expires_in` is the lifetime of the access token in seconds. RFC 6749."""
 
     access = serializers.CharField()
     refresh = serializers.CharField()
     expires_in = serializers.IntegerField()
 
     def to_representation(self, instance: Session) -> dict[str, Any]:
-        """Sign the tokens."""
+        """Return the signed tokens."""
         return {
             "access": str(AccessToken.of(instance)),
             "refresh": str(RefreshToken.of(instance)),
@@ -165,10 +170,10 @@ class TokensSerializer(serializers.Serializer[Session]):
 
 @extend_schema_serializer(examples=[OpenApiExample("Signed in", {"user": USER, **TOKENS})])
 class SignedInSerializer(TokensSerializer):
-    """The user who has signed in, with the tokens of the new session."""
+    """The user, and the tokens of the new session."""
 
     user = UserSerializer()
 
     def to_representation(self, instance: Session) -> dict[str, Any]:
-        """Put the user before the tokens."""
+        """Return the user and the tokens."""
         return {"user": UserSerializer(instance.user).data, **super().to_representation(instance)}

@@ -1,7 +1,7 @@
 """Throttles that count exactly, across threads, processes and machines.
 
-One row a counter, one statement a count: the ORM has no `ON CONFLICT DO UPDATE … RETURNING`,
-and a counter that is read and then written lets 40 at once through a limit of 5.
+Each counter is a row, and counting is one statement. A counter that is read and then written lets
+40 concurrent requests through a limit of 5. The ORM has no `ON CONFLICT DO UPDATE … RETURNING`.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from config.wire import Problem
+from config.rest.problems import Problem
 
 COUNT = """
 INSERT INTO users_throttle (key, count, expires_at) VALUES (%(key)s, 1, %(expires_at)s)
@@ -29,7 +29,7 @@ RETURNING count, expires_at
 
 
 def throttle_login(request: Request | HttpRequest, email: str) -> None:
-    """Count an attempt to sign in, before anything costly is done. Raises Problem("throttled")."""
+    """Count an attempt to sign in. Call it before hashing. Raises Problem("throttled")."""
     address = client_address(request)
     hit("login address", address, rate=settings.LOGIN_RATE_PER_ADDRESS)
     hit("login account", email.lower(), address, rate=settings.LOGIN_RATE_PER_ACCOUNT)
@@ -41,13 +41,13 @@ def throttle_registration(request: Request) -> None:
 
 
 def client_address(request: Request | HttpRequest) -> str:
-    """Return the address that NUM_PROXIES allows to believe."""
+    """Return the client's address. NUM_PROXIES says which part of X-Forwarded-For to trust."""
     return str(BaseThrottle().get_ident(request))  # type: ignore[arg-type]  # it reads headers and META
 
 
 def hit(*names: str, rate: tuple[int, timedelta]) -> None:
-    """Count one more. Raises Problem("throttled") with the seconds to wait, rounded up, past the rate."""
-    # What is stored tells nobody's e-mail or address.
+    """Count an attempt. Raises Problem("throttled") with the seconds to wait if it is over the rate."""
+    # A keyed hash: no e-mail or address is stored.
     key = hmac.digest(settings.SECRET_KEY.encode(), "\0".join(names).encode(), hashlib.sha256).hex()
     limit, period = rate
     now = int(time.time() * 1000)
@@ -60,4 +60,6 @@ def hit(*names: str, rate: tuple[int, timedelta]) -> None:
         cursor.execute(COUNT, window)
         count, expires_at = cursor.fetchone()
     if count > limit:
-        raise Problem("throttled", headers={"Retry-After": str(math.ceil((expires_at - now) / 1000))})
+        seconds = math.ceil((expires_at - now) / 1000)
+        detail = f"Too many attempts. Try again in {seconds} seconds."
+        raise Problem("throttled", detail, headers={"Retry-After": str(seconds)})

@@ -1,4 +1,4 @@
-"""Registering, signing in and out, and the account itself."""
+"""The API of accounts: registration, sign-in, sessions, and the account itself."""
 
 import time
 from collections.abc import Mapping
@@ -15,9 +15,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from config.wire import Problem, StrictSerializer, StrictView, parse_uuid
+from config.rest.fields import parse_uuid
+from config.rest.problems import Problem
+from config.rest.strict import PublicView, StrictSerializer, StrictView
 from users.authentication import RefreshToken, read_token
 from users.issuer import ExternalToken
 from users.models import EMAIL_TAKEN, Session, User
@@ -37,14 +38,7 @@ from users.throttles import throttle_login, throttle_registration
 REAUTHENTICATION_PERIOD = timedelta(minutes=5)
 
 
-class DoorView(StrictView, APIView):
-    """A view for those who have no access token yet, or no more."""
-
-    authentication_classes = ()
-    permission_classes = ()
-
-
-class RegisterView(DoorView):
+class RegisterView(PublicView):
     """`auth/register`."""
 
     @extend_schema(
@@ -55,7 +49,7 @@ class RegisterView(DoorView):
         extensions={"x-problems": ["registration_closed", "email_taken", "throttled"]},
     )
     def post(self, request: Request) -> Response:
-        """Create an account and sign in to it."""
+        """Create an account and sign in."""
         if not settings.ALLOW_REGISTRATION:
             raise Problem("registration_closed")
         throttle_registration(request)
@@ -63,19 +57,19 @@ class RegisterView(DoorView):
         serializer.is_valid(raise_exception=True)
         password = serializer.validated_data.pop("password")
         user = User(**serializer.validated_data)
-        # Hashing is slow: it must not happen while the transaction holds its locks.
+        # Hashing is slow. No lock must be held meanwhile.
         user.set_password(password)
         try:
             with transaction.atomic():
                 user.save()
                 session = Session.begin(user)
         except IntegrityError:
-            fault = {"pointer": "#/email", "code": "email_taken", "detail": EMAIL_TAKEN}
-            raise Problem("email_taken", errors=[fault]) from None
+            error = {"pointer": "#/email", "code": "email_taken", "detail": EMAIL_TAKEN}
+            raise Problem("email_taken", errors=[error]) from None
         return Response(SignedInSerializer(session).data, status=201)
 
 
-class LoginView(DoorView):
+class LoginView(PublicView):
     """`auth/login`."""
 
     @extend_schema(
@@ -88,7 +82,7 @@ class LoginView(DoorView):
     def post(self, request: Request) -> Response:
         """Sign in with e-mail and password.
 
-        An unknown e-mail, a wrong password and an inactive account have one answer and one cost.
+        An unknown e-mail, a wrong password and an inactive account get the same response in the same time.
         """
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -100,7 +94,7 @@ class LoginView(DoorView):
         return Response(SignedInSerializer(session).data)
 
 
-class RefreshView(DoorView):
+class RefreshView(PublicView):
     """`auth/refresh`."""
 
     @extend_schema(
@@ -113,8 +107,8 @@ class RefreshView(DoorView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair of tokens.
 
-        The same token gets the same successor again for 30 seconds. Used later than that,
-        it ends its session: 401 `token_reused`.
+        For 30 seconds the same token returns the same pair again. If it is used later, its session
+        ends: 401 `token_reused`.
         """
         claims, expired = read_refresh_token(request)
         with transaction.atomic():
@@ -131,13 +125,13 @@ class RefreshView(DoorView):
             if expired:
                 raise Problem("token_expired")
             rotated = session.rotate(UUID(claims["jti"]))
-        # Raised inside, it would undo the end of the session.
+        # Outside the transaction, which would roll back the end of the session.
         if not rotated:
             raise Problem("token_reused")
         return Response(TokensSerializer(session).data)
 
 
-class LogoutView(DoorView):
+class LogoutView(PublicView):
     """`auth/logout`."""
 
     @extend_schema(
@@ -150,26 +144,26 @@ class LogoutView(DoorView):
     def post(self, request: Request) -> Response:
         """End the session of a refresh token.
 
-        However old the token is; to end it again is no fault.
+        An expired token works too, and so does repeating the request.
         """
         claims, _ = read_refresh_token(request)
         Session.objects.filter(id=claims["sid"]).end()
         return Response(status=204)
 
 
-class AccountView(StrictView, APIView):
+class AccountView(StrictView):
     """A view of the signed-in user's own account."""
 
     @property
-    def caller(self) -> User:
+    def user(self) -> User:
         """The user of the token."""
         return cast("User", self.request.user)
 
     def confirm_password(self, field: str, password: str) -> None:
-        """Raise ValidationError at a field unless the password is the user's. Counts as a sign-in."""
-        throttle_login(self.request, self.caller.email or "")
-        if not self.caller.check_password(password):
-            raise ValidationError({field: [ErrorDetail("This is not the password.", "password_incorrect")]})
+        """Check the user's password, throttled as a sign-in. Raises ValidationError for the field."""
+        throttle_login(self.request, self.user.email or "")
+        if not self.user.check_password(password):
+            raise ValidationError({field: [ErrorDetail("The password is wrong.", "password_incorrect")]})
 
 
 class MeView(AccountView):
@@ -180,7 +174,7 @@ class MeView(AccountView):
     @extend_schema(operation_id="auth_me", responses=UserSerializer)
     def get(self, *_: Any) -> Response:
         """Return the signed-in user."""
-        return Response(UserSerializer(self.caller).data)
+        return Response(UserSerializer(self.user).data)
 
     @extend_schema(
         operation_id="auth_me_update",
@@ -190,7 +184,7 @@ class MeView(AccountView):
     )
     def patch(self, request: Request) -> Response:
         """Change the name."""
-        serializer = UserSerializer(self.caller, data=request.data, partial=True)
+        serializer = UserSerializer(self.user, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         if serializer.validated_data:
             serializer.save()
@@ -205,7 +199,7 @@ class MeView(AccountView):
     def delete(self, request: Request) -> Response:
         """Delete the account and everything it owns.
 
-        A local account needs its password, an external one a token younger than five minutes.
+        A local account needs its password. An external account needs a token issued in the last five minutes.
         """
         if isinstance(request.auth, ExternalToken):
             StrictSerializer(data=request.data).is_valid(raise_exception=True)
@@ -216,7 +210,7 @@ class MeView(AccountView):
             serializer = ConfirmationSerializer(data=request.data)
             serializer.is_valid(raise_exception=True)
             self.confirm_password("password", serializer.validated_data["password"])
-        self.caller.delete()
+        self.user.delete()
         return Response(status=204)
 
 
@@ -230,13 +224,13 @@ class PasswordView(AccountView):
         extensions={"x-problems": ["permission_denied", "throttled"]},
     )
     def post(self, request: Request) -> Response:
-        """Change the password. Every other session ends."""
+        """Change the password. All other sessions end."""
         if isinstance(request.auth, ExternalToken):
-            raise Problem("permission_denied", "The account's password is the issuer's to change.")
+            raise Problem("permission_denied", "Change the password where you sign in.")
         serializer = PasswordChangeSerializer(data=request.data, context={"request": request})
         serializer.is_valid(raise_exception=True)
         self.confirm_password("current_password", serializer.validated_data["current_password"])
-        user = self.caller
+        user = self.user
         user.kept_session_id = request.auth.pk
         user.set_password(serializer.validated_data["new_password"])
         user.save(update_fields=("password",))
@@ -250,7 +244,7 @@ class SessionsView(AccountView):
     def get(self, request: Request) -> Response:
         """List the sessions that have not ended, newest first."""
         used_since = timezone.now() - settings.SESSION_IDLE_TIMEOUT
-        sessions: Any = Session.objects.alive().filter(user=self.caller, last_refreshed_at__gt=used_since)
+        sessions: Any = Session.objects.alive().filter(user=self.user, last_refreshed_at__gt=used_since)
         return Response(SessionSerializer(sessions, many=True, context={"request": request}).data)
 
 
@@ -259,9 +253,9 @@ class SessionView(AccountView):
 
     @extend_schema(operation_id="auth_session_end", responses={204: None})
     def delete(self, *_: Any, **kwargs: str) -> Response:
-        """End a session. Its access tokens die at once."""
+        """End a session. Its access tokens are refused at once."""
         pk = parse_uuid(kwargs["id"])
-        sessions = Session.objects.filter(user=self.caller, pk=pk) if pk else Session.objects.none()
+        sessions = Session.objects.filter(user=self.user, pk=pk) if pk else Session.objects.none()
         if not sessions.exists():
             raise Http404
         sessions.end()
@@ -273,9 +267,9 @@ class LogoutAllView(AccountView):
 
     @extend_schema(operation_id="auth_logout_all", request=None, responses={204: None})
     def post(self, request: Request) -> Response:
-        """End every session, and refuse external tokens issued before."""
+        """End all sessions and refuse all external tokens issued before."""
         StrictSerializer(data=request.data).is_valid(raise_exception=True)
-        self.caller.end_all_sessions()
+        self.user.end_all_sessions()
         return Response(status=204)
 
 

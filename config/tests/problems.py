@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from config.wire import PROBLEMS
+from config.rest.problems import PROBLEMS
 
 TITLES = {
     400: "Bad Request",

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import override_settings
 
-from config.errors import problem_of
 from config.health import ReadyView
+from config.rest.errors import problem_of
 from config.tests.problems import assert_problem
 from config.tests.serving import gunicorn, send
 from tasks.models import Task
@@ -101,7 +101,7 @@ def test_a_server_without_its_database_starts_and_says_so(as_alice, tmp_path):
             assert ("database cannot be reached" in detail) == (path == "/health/ready")
             assert_nothing_leaks(answer)
     assert PASSWORD not in log.read_text()
-    assert '"event":"database_refused"' in log.read_text()
+    assert '"event":"database_error"' in log.read_text()
 
 
 def test_a_constraint_that_no_serializer_states_is_a_conflict(as_alice, alice):

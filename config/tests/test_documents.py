@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.management import get_commands
 
-from config.wire import PROBLEMS
+from config.rest.problems import PROBLEMS
 from users.tests.factories import UserFactory
 
 ROOT = settings.BASE_DIR

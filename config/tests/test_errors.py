@@ -12,8 +12,8 @@ from django.test import Client, override_settings
 from django.utils import timezone
 from rest_framework import exceptions
 
+from config.rest.problems import PROBLEMS, Problem
 from config.tests.problems import assert_problem, faults_of
-from config.wire import PROBLEMS, Problem
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.views import TaskViewSet
@@ -285,7 +285,7 @@ def test_a_transaction_that_idled_too_long_is_tried_again_later(client_of_alice)
         ),
         (
             "token_invalid",
-            'Bearer error="invalid_token", error_description="The token cannot be used."',
+            'Bearer error="invalid_token", error_description="The token is not valid."',
         ),
     ],
 )

@@ -14,7 +14,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from uuid_utils.compat import uuid7
 
-from tasks import statements, views, writing
+from config.db.prepared import forget_statements
+from tasks import sql
 from tasks.models import ChangeCounter, Task, TaskQuerySet
 from tasks.tests.factories import TaskFactory
 from tasks.views import TaskViewSet
@@ -214,10 +215,19 @@ def test_an_id_of_somebody_elses_in_a_body_tells_nothing(name, owner, objects):
 def test_the_matrix_sees_a_hole(name, owner, objects, monkeypatch):
     monkeypatch.setattr(TaskQuerySet, "owned_by", lambda tasks, _user: tasks.all())
     monkeypatch.setattr(TaskViewSet, "permission_classes", ())
-    monkeypatch.setattr(views, "read_named", lambda _user, ids: list(Task.objects.filter(pk__in=ids)))
-    monkeypatch.setattr(writing, "read_named", views.read_named)
-    scope = '"tasks_task"."owner_id" = %s'
-    assert scope in statements.STORE
-    monkeypatch.setattr(statements, "STORE", statements.STORE.replace(scope, "%s IS NOT NULL"))
-    with pytest.raises(AssertionError):
-        check_stranger(name, owner, objects, UserFactory())
+    scope = "{table}.{owner} = %s"
+    for name_of_statement in ("STORE", "UPDATE_ONE", "ERASE"):
+        statement = getattr(sql, name_of_statement)
+        assert scope in statement
+        monkeypatch.setattr(sql, name_of_statement, statement.replace(scope, "%s IS NOT NULL"))
+    empty_caches()
+    try:
+        with pytest.raises(AssertionError):
+            check_stranger(name, owner, objects, UserFactory())
+    finally:
+        empty_caches()
+
+
+def empty_caches():
+    forget_statements()
+    sql.write_one_sql.cache_clear()

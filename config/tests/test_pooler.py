@@ -8,9 +8,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from config.tests.pooler import SERVER_CONNECTIONS
 from config.tests.problems import assert_problem
 from conftest import ApiClient, at_once
+from scripts.pooler import SERVER_CONNECTIONS
 from tasks.models import Task
 from users.tests.factories import UserFactory
 

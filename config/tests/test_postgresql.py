@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import DataError, connection, transaction
 from django.db.backends.postgresql import base
 
-from config.postgresql.base import TRUSTED_SECONDS
+from config.db.postgresql.base import TRUSTED_SECONDS
 from config.tests.test_database_faults import another_connection
 
 pytestmark = [

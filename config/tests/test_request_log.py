@@ -218,7 +218,7 @@ def test_a_refusal_of_the_database_is_logged_without_the_row(as_alice, alice, lo
         answer = as_alice.get(TASKS)
     refused, finished = log
     assert (refused["event"], refused["code"], refused["level"]) == (
-        "database_refused",
+        "database_error",
         "conflict",
         "warning",
     )

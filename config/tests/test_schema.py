@@ -8,7 +8,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from config.wire import PROBLEMS
+from config.rest.problems import PROBLEMS
 
 GOLDEN = settings.BASE_DIR / "config" / "openapi.yaml"
 DOCUMENT = yaml.safe_load(GOLDEN.read_text())

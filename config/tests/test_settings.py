@@ -54,7 +54,7 @@ def test_the_required_are_asked_for_all_at_once():
     done = start("-c", "import config.settings", ENV_FILE=os.devnull)
     assert done.returncode != 0
     assert done.stderr.splitlines()[-4:] == [
-        "django.core.exceptions.ImproperlyConfigured: The environment is not usable.",
+        "django.core.exceptions.ImproperlyConfigured: The environment is not valid.",
         "SECRET_KEY: Environment variable not set.",
         "ALLOWED_HOSTS: Environment variable not set.",
         "JWT_SIGNING_KEY: Environment variable not set.",

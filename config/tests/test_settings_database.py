@@ -1,6 +1,5 @@
 """What the settings make of a database's address, and what that database then does."""
 
-import json
 import sqlite3
 from contextlib import closing
 
@@ -77,25 +76,25 @@ def test_options_of_the_address_are_kept():
     assert options["options"].startswith("-c search_path=tasks -c statement_timeout=5000 ")
 
 
-@pytest.mark.parametrize(
-    ("command", "goes_past"),
-    [
-        ("manage.py migrate", True),
-        ("/srv/tasks/manage.py dbshell", True),
-        ("./manage.py purge_sessions --dry-run", True),
-        ("manage.py runserver 8000", False),
-        ("gunicorn --config config/gunicorn.py", False),
-        ("pytest", False),
-    ],
-)
-def test_what_does_not_serve_goes_past_the_pooler(command, goes_past):
-    show = f"import json, sys; sys.argv = {command.split()!r}; from config.settings import DATABASES"
-    environment = {**REQUIRED, "DATABASE_URL": POOLED, "DATABASE_URL_DIRECT": DIRECT}
-    done = start("-c", f"{show}; print(json.dumps(DATABASES['default']))", **environment)
-    database = json.loads(done.stdout)
-    assert ("-pooler." in database["HOST"]) == (not goes_past)
-    assert ("options" in database["OPTIONS"]) == ("prepare_threshold" in database["OPTIONS"]) == goes_past
-    assert database["DISABLE_SERVER_SIDE_CURSORS"] == (not goes_past)
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_command_connects_past_the_pooler_without_a_statement_limit(direct):
+    database = database_of(POOLED, DATABASE_URL_DIRECT=DIRECT, DATABASE_DIRECT=str(direct))
+    assert ("-pooler." in database["HOST"]) == (not direct)
+    assert ("options" in database["OPTIONS"]) == ("prepare_threshold" in database["OPTIONS"]) == direct
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] == (not direct)
+    if direct:
+        assert "-c statement_timeout=0 " in database["OPTIONS"]["options"]
+
+
+@pytest.mark.parametrize("command", ["migrate", "runserver", "dbshell"])
+def test_manage_py_says_so_before_the_settings_load(command):
+    code = f"""
+import atexit, os, runpy, sys
+atexit.register(lambda: print(os.environ["DATABASE_DIRECT"]))
+sys.argv = ["manage.py", {command!r}, "--help"]
+runpy.run_path("manage.py", run_name="__main__")
+"""
+    assert start("-c", code, **REQUIRED).stdout.splitlines()[-1] == "true"
 
 
 def test_manage_py_goes_past_the_pooler():

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import BaseTzLoader
 
-from config.timestamps import TimestamptzLoader
+from config.db.postgresql.base import TimestamptzLoader
 
 pytestmark = [
     pytest.mark.django_db,

@@ -80,7 +80,7 @@ FAILURES = {
     ),
     "id_unavailable": (
         {"op": "create", "id": "{foreign}", "data": {"title": "x"}},
-        ["#/operations/1/data/id"],
+        ["#/operations/1/id"],
     ),
     "idempotency_mismatch": (
         {"op": "create", "id": "{task}", "data": {"title": "x"}},
@@ -136,7 +136,7 @@ def test_a_foreign_id_before_it_is_the_first(as_alice, bob):
     foreign = {"op": "create", "id": str(TaskFactory(owner=bob).pk), "data": {"title": "x"}}
     faulty = {"op": "create", "data": {"title": ""}}
     document = assert_problem(batch(as_alice, CREATE, foreign, faulty), "id_unavailable")
-    assert document["errors"][0]["pointer"] == "#/operations/1/data/id"
+    assert document["errors"][0]["pointer"] == "#/operations/1/id"
     assert not Task.objects.filter(title="x").exists()
 
 

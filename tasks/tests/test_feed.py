@@ -8,7 +8,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from config.tests.problems import faults_of
-from tasks.feed import rows_after
+from tasks.changes import read_rows
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
 
@@ -238,7 +238,7 @@ def test_what_is_purged_between_the_rows_and_the_floor_is_not_missed(as_alice, a
 
     def purged_before(*arguments):
         Task.purge(alice.pk, timezone.now(), 10)
-        return rows_after(*arguments)
+        return read_rows(*arguments)
 
-    with patch("tasks.feed.rows_after", purged_before):
+    with patch("tasks.changes.read_rows", purged_before):
         assert_expired(as_alice, since)

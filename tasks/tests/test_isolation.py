@@ -3,9 +3,9 @@
 import pytest
 from rest_framework.test import APIClient
 
+from config.db.prepared import forget_statements
 from config.tests.problems import assert_problem, faults_of
 from conftest import ApiClient
-from tasks import views, writing
 from tasks.models import Task, TaskQuerySet
 from tasks.permissions import IsOwner
 from tasks.tests.factories import TaskFactory
@@ -78,18 +78,29 @@ def test_the_owner_of_other_tasks_is_a_stranger_too(as_bob, bob, task, *, method
 
 @pytest.fixture
 def every_read_is_unscoped(monkeypatch):
+    forget_statements()
     monkeypatch.setattr(TaskQuerySet, "owned_by", lambda tasks, _user: tasks.all())
-    for module in (views, writing):
-        monkeypatch.setattr(module, "read_named", lambda _, ids: list(Task.objects.filter(pk__in=ids)))
-    monkeypatch.setattr(views, "serves", lambda _: False)
+    yield
+    forget_statements()
 
 
 @operations
-def test_is_owner_alone_keeps_strangers_out(unwatched, every_read_is_unscoped, task, *, method, rest, body):
+def test_is_owner_alone_keeps_strangers_out(
+    unwatched, every_read_is_unscoped, monkeypatch, task, *, method, rest, body
+):
     before = rows()
     assert ids(unwatched.get(TASKS)) == [str(task.id)]
+    asked, ask = [], IsOwner.has_object_permission
+
+    def remember(permission, request, view, obj):
+        asked.append(obj)
+        return ask(permission, request, view, obj)
+
+    monkeypatch.setattr(IsOwner, "has_object_permission", remember)
     foreign = call(unwatched, method, f"{TASKS}/{task.id}{rest}", body)
     never = call(unwatched, method, f"{TASKS}/{NEVER}{rest}", body)
+    # The stranger's row was read: the permission refused it.
+    assert set(asked) == {task}
     assert foreign.status_code == 404
     assert (foreign.content, foreign.headers) == (never.content, never.headers)
     assert rows() == before

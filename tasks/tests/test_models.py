@@ -11,7 +11,7 @@ from django.utils import timezone
 from config.tests.problems import assert_problem
 from tasks.models import COMPLETION_TORN, ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
-from tasks.writing import IdsUnavailable, Writing
+from tasks.writing import IdsUnavailable, write, write_locked
 
 TASKS = "/api/v1/tasks"
 LONG_AGO = datetime(2020, 2, 29, 12, 30, tzinfo=UTC)
@@ -101,8 +101,7 @@ def test_a_task_reads_as_its_title(alice):
 
 
 def test_a_task_created_complete_has_one_time_for_all(alice):
-    with Writing.of(alice) as writing:
-        writing.create(title="x", completed=True)
+    write(alice, lambda writing: writing.create(title="x", completed=True))
     task = Task.objects.get()
     assert task.completed_at == task.created_at == task.updated_at
 
@@ -113,18 +112,21 @@ def test_a_task_created_complete_has_one_time_for_all(alice):
 def test_a_change_to_what_already_is_touches_nothing(alice, fields):
     task = TaskFactory(owner=alice, title="Same", updated_at=LONG_AGO)
     before = ChangeCounter.read(alice.pk)
-    with Writing.of(alice) as writing:
-        writing.read([task.pk])
-        assert writing.change(writing.tasks[task.pk], **fields) is writing.tasks[task.pk]
+
+    def decide(writing):
+        found = writing.read([task.pk])[task.pk]
+        return writing.change(found, **fields) is found
+
+    assert write(alice, decide)
     assert Task.objects.get().updated_at == LONG_AGO
     assert ChangeCounter.read(alice.pk) == before
 
 
 def test_a_change_is_stored_whole_and_the_object_follows(alice):
     task = TaskFactory(owner=alice, updated_at=LONG_AGO)
-    with Writing.of(alice) as writing:
-        writing.read([task.pk])
-        changed = writing.change(writing.tasks[task.pk], title="New", completed=True)
+    changed = write(
+        alice, lambda writing: writing.change(writing.read([task.pk])[task.pk], title="New", completed=True)
+    )
     assert changed.completed_at == changed.updated_at > LONG_AGO
     assert changed.version == task.version + 1 == ChangeCounter.read(alice.pk)[0]
     stored = Task.objects.filter(pk=task.pk).values().get()
@@ -133,8 +135,10 @@ def test_a_change_is_stored_whole_and_the_object_follows(alice):
 
 def test_a_write_reaches_its_owners_rows_only(alice, bob):
     task = TaskFactory(owner=bob, title="Bob's")
-    with pytest.raises(IdsUnavailable) as refused, Writing.of(alice) as writing:
-        writing.change(task, title="Alice's")
+    with pytest.raises(IdsUnavailable) as refused:
+        write_locked(
+            alice, lambda writing: writing.change(task, title="Alice's"), set(), changes=1, dry_run=False
+        )
     assert refused.value.ids == {task.pk}
     assert Task.objects.get().title == "Bob's"
     assert ChangeCounter.read(alice.pk) == (0, 0)

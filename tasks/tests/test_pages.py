@@ -160,7 +160,7 @@ def test_an_empty_page_before_the_first_leads_on(as_alice, days):
         days[name].delete()
     empty = as_alice.get(links(second)["prev"])
     assert titles(empty) == ""
-    assert list(links(empty)) == ["prev", "next"]
+    assert set(links(empty)) == {"prev", "next"}
     assert titles(as_alice.get(links(empty)["next"])) == "dc"
     assert titles(as_alice.get(links(empty)["prev"])) == ""
 

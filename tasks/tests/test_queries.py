@@ -19,12 +19,14 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
     ("method", "rest", "body", "count"),
     [
         # on PostgreSQL, and on SQLite where it differs
-        ("get", "", None, (2, 3)),
-        ("head", "", None, (2, 3)),
-        ("get", "?limit=3", None, (2, 3)),
-        ("get", "?count=true", None, 4),
-        ("get", "?limit=3&search=a b&status=pending&ordering=title", None, 3),
-        ("get", "?deleted=true", None, 3),
+        ("get", "", None, 2),
+        ("head", "", None, 2),
+        ("get", "?limit=3", None, 2),
+        ("get", "?count=true", None, 3),
+        ("get", "?limit=3&search=Task&status=pending&ordering=title", None, 2),
+        # An empty page brings no counter: it is read, and the page once more.
+        ("get", "?limit=3&search=a b&status=pending&ordering=title", None, 4),
+        ("get", "?deleted=true", None, 4),
         ("get", "/{id}", None, 2),
         ("get", "/changes", None, 3),
         ("post", "", {"title": "x"}, (2, 3)),
@@ -56,8 +58,7 @@ def test_any_page_costs_the_same(as_alice, alice):
     url = f"{TASKS}?limit=2"
     while url:
         answer = as_alice.get(url)
-        count = 3 if connection.vendor == "sqlite" else 2
-        assert len(as_alice.statements) == count, "\n".join(as_alice.statements)
+        assert len(as_alice.statements) == 2, "\n".join(as_alice.statements)
         assert "OFFSET" not in as_alice.statements[-1]
         url = links(answer).get("next")
 

@@ -171,7 +171,7 @@ def test_an_external_user_whom_an_operator_deletes_does_not_come_back(as_operato
     )
     assert answer.status_code == 302
     assert not User.objects.filter(issuer="better-auth").exists()
-    assert all(Tombstone.covers("better-auth", f"s-{n}") for n in range(2))
+    assert all(Tombstone.exists_for("better-auth", f"s-{n}") for n in range(2))
 
 
 def test_the_log_of_the_admin_forgets_whose_account_it_was(as_operator, alice):

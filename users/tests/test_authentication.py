@@ -20,10 +20,10 @@ INVALID = {
     "title": "Unauthorized",
     "status": 401,
     "code": "token_invalid",
-    "detail": "The token cannot be used.",
+    "detail": "The token is not valid.",
     "request_id": "the-same",
 }
-INVALID_CHALLENGE = 'Bearer error="invalid_token", error_description="The token cannot be used."'
+INVALID_CHALLENGE = 'Bearer error="invalid_token", error_description="The token is not valid."'
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def start(**environment):
 def test_a_bad_value_is_refused_by_name(name, value):
     started = start(**{name: value})
     assert started.returncode != 0
-    assert f"ImproperlyConfigured: {name}: " in started.stderr.replace("The environment is not usable.\n", "")
+    assert f"ImproperlyConfigured: {name}: " in started.stderr.replace("The environment is not valid.\n", "")
     assert value not in started.stderr.partition("ImproperlyConfigured")[2]
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from rest_framework_simplejwt.exceptions import TokenError
 
-from config.wire import Problem
+from config.rest.problems import Problem
 from users import jwks
 from users.jwks import ATTEMPT_INTERVAL, MAX_BYTES, REFRESH_INTERVAL, STALE_IF_ERROR, KeySet
 from users.tests.issuer import SigningKey, body, document, drip, hang, published, raw, serving, signing_key

@@ -116,7 +116,7 @@ def test_a_refusal_challenges_and_blames_no_token(anonymous, db):
         "title": "Unauthorized",
         "status": 401,
         "code": "invalid_credentials",
-        "detail": "No account can be signed in to with this e-mail and password.",
+        "detail": "No active account has this e-mail and password.",
         "request_id": "the-same",
     }
 

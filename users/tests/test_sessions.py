@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from config.wire import utc_timestamp
+from config.rest.fields import utc_timestamp
 from conftest import ApiClient
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User

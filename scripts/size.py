@@ -1,4 +1,4 @@
-"""`python -m config.tests.product_lines`: how much product code there is, file by file and in all.
+"""`python -m scripts.size`: how much product code there is, file by file and in all.
 
 A line counts when there is code on it: blank lines, comments and docstrings do not.
 Tests and migrations are left out.

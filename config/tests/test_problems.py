@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from config.rest.fields import TimestampField, parse_uuid, utc_timestamp
+from config.rest.problems import PROBLEMS, Problem
+from config.rest.problems import flatten_errors as faults_of
 from config.tests.problems import faults_of as faults_in
-from config.wire import PROBLEMS, Problem, TimestampField, faults_of, parse_uuid, utc_timestamp
 
 TASKS = "/api/v1/tasks"
 ID = "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69"
@@ -48,12 +50,12 @@ def test_each_fault_gets_a_pointer(tree, places):
 )
 def test_a_problem_has_the_code_of_all_its_faults(codes, code):
     faults = [{"pointer": f"#/{n}", "code": each, "detail": "Wrong."} for n, each in enumerate(codes)]
-    problem = Problem.of_faults(faults)
+    problem = Problem.from_errors(faults)
     assert (problem.code, problem.status_code, problem.errors) == (code, 400, faults)
 
 
 def test_the_detail_names_every_place():
-    problem = Problem.of_faults(
+    problem = Problem.from_errors(
         [
             {"pointer": "#/title", "code": "blank", "detail": "May not be blank."},
             {"parameter": "limit", "code": "invalid", "detail": "Not a number."},

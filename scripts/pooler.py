@@ -1,7 +1,7 @@
-"""`python -m config.tests.pooler`: the suite through a PgBouncer in transaction mode.
+"""`python -m scripts.pooler`: the suite through a PgBouncer in transaction mode.
 
 PgBouncer is the system's (`apt-get install pgbouncer`); behind it is the PostgreSQL of
-`config.tests.engines`. Arguments go to pytest. Exits as pytest does, with 2 where there is no PgBouncer.
+`scripts.engines`. Arguments go to pytest. Exits as pytest does, with 2 where there is no PgBouncer.
 """
 
 import os
@@ -20,7 +20,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from config.tests.engines import postgresql
+from scripts.engines import postgresql
 
 SERVER_CONNECTIONS = 10
 # The socket lies in a folder that nobody else may enter, hence `any`.

@@ -1,7 +1,6 @@
-"""Whatever was raised, one shape: `application/problem+json`, RFC 9457."""
+"""Every exception becomes one kind of response: `application/problem+json`. RFC 9457."""
 
 import json
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -18,19 +17,17 @@ from django.db import (
     connection,
 )
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import set_rollback
 
-from config.wire import Problem, faults_of
+from config.rest.problems import Problem, flatten_errors
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 5
 IDLE_IN_TRANSACTION = "25P03"
-# The code of a status that names none of its own.
+# The code for a status that was raised without one.
 CODE_OF_STATUS = {
     400: "bad_request",
     401: "not_authenticated",
@@ -46,7 +43,7 @@ CODE_OF_STATUS = {
 
 
 def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpResponse:
-    """Return the problem document, with the headers that its status asks for."""
+    """Return the problem as a response, with the headers that its status requires."""
     status = HTTPStatus(problem.status_code)
     document = problem.document(request.META["HTTP_X_REQUEST_ID"])
     response = HttpResponse(json.dumps(document), status=status, content_type="application/problem+json")
@@ -61,14 +58,14 @@ def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpRe
 
 
 def challenge(problem: Problem) -> str:
-    """Return the value of WWW-Authenticate. RFC 6750, section 3: no error where no token was sent."""
+    """Return the value of WWW-Authenticate. It names no error if no token was sent. RFC 6750, section 3."""
     if problem.code.startswith("token_"):
         return f'Bearer error="invalid_token", error_description="{problem.detail}"'
     return "Bearer"
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Answer what a view raised. Returns None for a bug, which Django then logs as one."""
+    """Return the response to an exception in a view, or None for a bug, which Django then logs."""
     problem = problem_of(exc)
     if problem is None:
         return None
@@ -77,13 +74,13 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
 
 
 def problem_of(exc: Exception) -> Problem | None:
-    """Return what clients are told of an exception, None where it is a bug."""
+    """Return the problem for an exception, or None for a bug."""
     problem: Problem | None = None
     match exc:
         case Problem():
             problem = exc
         case exceptions.ValidationError():
-            problem = Problem.of_faults(faults_of(exc.detail))
+            problem = Problem.from_errors(flatten_errors(exc.detail))
         case Http404():
             problem = Problem("not_found")
         case PermissionDenied():
@@ -96,16 +93,16 @@ def problem_of(exc: Exception) -> Problem | None:
 
 
 def problem_of_database(exc: Exception) -> Problem | None:
-    """Return what clients are told when the database refuses, by the kind of its refusal.
+    """Return the problem for a database error, or None for a bug.
 
-    Away, full, deadlocked or out of time (SQLSTATE 08, 53, 57P0, 40, 55P03, 57014, or none at
-    all) is 503, a constraint that no serializer states 409, a value that does not fit 400.
+    503: unreachable, full, deadlocked or out of time (SQLSTATE 08, 53, 57P0, 40, 55P03, 57014, or
+    none at all). 409: a constraint that no serializer checks. 400: a value that does not fit.
     """
     match exc:
         case InternalError() if getattr(exc.__cause__, "sqlstate", None) == IDLE_IN_TRANSACTION:
             code = "service_unavailable"
-        case NotSupportedError() if has_outlived_a_column(exc):
-            # For as long as the connection lives, PostgreSQL would refuse that statement.
+        case NotSupportedError() if is_stale_statement(exc):
+            # PostgreSQL would refuse that statement for as long as the connection lives.
             connection.close()
             code = "service_unavailable"
         case OperationalError() | InterfaceError():
@@ -116,54 +113,16 @@ def problem_of_database(exc: Exception) -> Problem | None:
             code = "bad_request"
         case _:
             return None
-    log.warning("database_refused", code=code, exc_info=exc)
+    log.warning("database_error", code=code, exc_info=exc)
     return Problem(code)
 
 
-def has_outlived_a_column(exc: Exception) -> bool:
-    """Tell whether a migration changed a column's type under a statement that was prepared before."""
+def is_stale_statement(exc: Exception) -> bool:
+    """Return whether a migration changed a column's type after the statement was prepared."""
     diagnosis = getattr(exc.__cause__, "diag", None)
     return getattr(diagnosis, "source_function", None) == "RevalidateCachedQuery"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django's signature)
-    """Answer what the middleware outside of ProblemMiddleware refuses, such as a bad Host."""
+    """Return the response to what an outer middleware refuses, such as a bad Host."""
     return problem_response(request, Problem("bad_request"))
-
-
-class ProblemMiddleware:
-    """Give the one shape to what no view of the API answered, and refuse bodies that cannot be read.
-
-    A chunked body would read as empty, and an empty body means something: 411. A
-    body past the limit is refused by its Content-Length before a byte is read: 413.
-    The admin's pages keep Django's own answers.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, in the one shape where it is an error."""
-        if refusal := self.refusal(request):
-            return problem_response(request, refusal)
-        response = self.get_response(request)
-        if (
-            response.status_code >= HTTPStatus.BAD_REQUEST
-            and response.get("Content-Type") != "application/problem+json"
-            and not request.path.startswith("/admin/")
-        ):
-            code = CODE_OF_STATUS.get(response.status_code, "internal_error")
-            problem = problem_response(request, Problem(code))
-            for name in response.headers.keys() - problem.headers.keys() - {"Content-Length"}:
-                problem[name] = response[name]
-            return problem
-        return response
-
-    def refusal(self, request: HttpRequest) -> Problem | None:
-        """Return why the body cannot be read, None where it can."""
-        if request.headers.get("Transfer-Encoding"):
-            return Problem("length_required")
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-            return Problem("content_too_large")
-        return None

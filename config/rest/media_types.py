@@ -1,4 +1,4 @@
-"""JSON in, without what parsers disagree on; JSON out, whatever was asked for."""
+"""JSON: a strict parser, a fast renderer, and no content negotiation."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from config.wire import Problem
+from config.rest.problems import Problem
 
 MAX_NESTING = 32
 MAX_INTEGER_DIGITS = 20
@@ -19,11 +19,11 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictJSONParser(BaseParser):
-    """RFC 8259 in UTF-8 without what parsers disagree on.
+    """Parses RFC 8259 in UTF-8, without what parsers disagree on.
 
-    Raises Problem("malformed_json") for duplicate keys, NaN and Infinity, integers past
-    64 bits, nesting past 32 and invalid UTF-8; Problem("unsupported_media_type") for
-    another charset.
+    Raises Problem("malformed_json") for duplicate keys, NaN and Infinity, integers over 64 bits,
+    nesting over 32 levels and invalid UTF-8. Raises Problem("unsupported_media_type") for another
+    charset.
     """
 
     media_type = "application/json"
@@ -43,9 +43,9 @@ class StrictJSONParser(BaseParser):
             )
         except UnicodeDecodeError:
             raise Problem("malformed_json", "The body is not valid UTF-8.") from None
-        except json.JSONDecodeError as fault:
-            place = f"line {fault.lineno}, column {fault.colno}"
-            raise Problem("malformed_json", f"The body is not JSON: {fault.msg} at {place}.") from None
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            raise Problem("malformed_json", f"The body is not JSON: {error.msg} at {place}.") from None
         except RecursionError:
             _refuse_nesting()
         if isinstance(value, dict | list):
@@ -56,25 +56,25 @@ class StrictJSONParser(BaseParser):
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise Problem("malformed_json", "The body names a key twice in one object.")
+        raise Problem("malformed_json", "The body has a key twice in one object.")
     if any(map(SURROGATE.search, result)):
         raise Problem("malformed_json", "The body has a key with a lone surrogate.")
     return result
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Problem("malformed_json", f"The body has {name}, which JSON does not.")
+    raise Problem("malformed_json", f"The body has {name}, which is not JSON.")
 
 
 def _parse_int64(digits: str) -> int:
     if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= (value := int(digits)) < 2**63:
         return value
-    raise Problem("malformed_json", "The body has an integer past 64 bits.")
+    raise Problem("malformed_json", "The body has an integer of more than 64 bits.")
 
 
 def _parse_finite(digits: str) -> float:
     if (value := float(digits)) in {float("inf"), float("-inf")}:
-        raise Problem("malformed_json", "The body has a number past the largest double.")
+        raise Problem("malformed_json", "The body has a number larger than the largest double.")
     return value
 
 
@@ -93,23 +93,23 @@ def _check_nesting(value: Any) -> None:
 
 
 def _refuse_nesting() -> NoReturn:
-    raise Problem("malformed_json", f"The body is nested deeper than {MAX_NESTING}.")
+    raise Problem("malformed_json", f"The body is nested deeper than {MAX_NESTING} levels.")
 
 
 class JSONRenderer(BaseRenderer):
-    """JSON by orjson: times as RFC 3339, always with microseconds and `Z`."""
+    """Renders JSON with orjson, which writes UUIDs and times in UTC too."""
 
     media_type = "application/json"
     format = "json"
     charset = None
 
     def render(self, data: Any, *_: Any) -> bytes:
-        """Return the bytes of a value."""
-        return b"" if data is None else orjson.dumps(data)
+        """Return the JSON of a value."""
+        return b"" if data is None else orjson.dumps(data, option=orjson.OPT_UTC_Z)
 
 
 class AnyAccept(DefaultContentNegotiation):
-    """Accept chooses among several renderers, and never refuses."""
+    """Chooses a renderer by Accept, and never responds 406."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         """Return the renderer to use, and its media type."""

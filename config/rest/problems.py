@@ -1,0 +1,123 @@
+"""Problem documents (RFC 9457): the closed list of codes, and JSON pointers to what is wrong."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, unquote
+
+from django.conf import settings
+from rest_framework.exceptions import APIException
+
+MIB = 1024 * 1024
+# code: (status, default detail)
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "bad_request": (400, "The request could not be understood."),
+    "malformed_json": (400, "The body is not valid JSON."),
+    "validation_error": (400, "The request is not valid: see errors."),
+    "unknown_field": (400, "The body has a field that this operation does not accept."),
+    "read_only_field": (400, "The body changes a field that is read-only."),
+    "empty_patch": (400, "The body has no field to change."),
+    "invalid_cursor": (400, "This cursor is not valid here. Start again without a cursor."),
+    "not_authenticated": (401, "Send an access token: Authorization: Bearer <token>."),
+    "token_expired": (401, "The token has expired."),
+    "token_invalid": (401, "The token is not valid."),
+    "token_reused": (401, "The refresh token was already used. Its session has been ended."),
+    "invalid_credentials": (401, "No active account has this e-mail and password."),
+    "permission_denied": (403, "You do not have permission to do this."),
+    "user_mismatch": (403, "The user in the URL is not the user of the token."),
+    "registration_closed": (403, "Registration is closed."),
+    "reauthentication_required": (403, "Sign in again, then repeat the request within five minutes."),
+    "not_found": (404, "Not found."),
+    "method_not_allowed": (405, "This URL does not support this method."),
+    "conflict": (409, "The request conflicts with stored data."),
+    "email_taken": (409, "An account with this e-mail exists."),
+    "id_unavailable": (409, "This id is not available. Choose another one."),
+    "task_deleted": (409, "The task that this request created is in the trash. Restore it."),
+    "sync_token_expired": (410, "This sync token has expired. Start again without a token."),
+    "length_required": (411, "Send the body with a Content-Length header."),
+    "precondition_failed": (412, "The task does not match If-Match. Read it again."),
+    "content_too_large": (413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // MIB} MiB."),
+    "unsupported_media_type": (415, "Send application/json in UTF-8."),
+    "idempotency_mismatch": (422, "This id or key was already used for a different request."),
+    "throttled": (429, "Too many attempts. Try again later."),
+    "internal_error": (500, "Something went wrong. Quote the request id when you report it."),
+    "service_unavailable": (503, "The service is temporarily unavailable. Try again shortly."),
+}
+# One entry of a problem's `errors`: "pointer" or "parameter", "code", "detail".
+ErrorItem = dict[str, str]
+
+
+def status_title(status: int) -> str:
+    """Return the title of a status as in RFC 9110. Python before 3.13 has older ones."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
+class Problem(APIException):
+    """An error response with a code from PROBLEMS. RFC 9457."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        errors: Iterable[ErrorItem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.code = code
+        self.headers = dict(headers or {})
+        self.status_code, default_detail = PROBLEMS[code]
+        self.errors = list(errors)
+        super().__init__(detail or default_detail, code)
+
+    @classmethod
+    def from_errors(cls, errors: list[ErrorItem]) -> "Problem":
+        """Return a 400. Its code is the code that all errors share, else `validation_error`."""
+        codes = {error["code"] for error in errors}
+        code = codes.pop() if len(codes) == 1 else ""
+        known = PROBLEMS.get(code, (0, ""))[0] == HTTPStatus.BAD_REQUEST
+        return cls(code if known else "validation_error", " ".join(map(_sentence, errors)), errors)
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        """Return the body of the response."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": status_title(self.status_code),
+            "status": self.status_code,
+            "code": self.code,
+            "detail": str(self.detail),
+            "request_id": request_id,
+        }
+        return {**document, "errors": self.errors} if self.errors else document
+
+
+def parameter_error(name: str, code: str, detail: str) -> ErrorItem:
+    """Return an error in a query parameter or a header."""
+    return {"parameter": name, "code": code, "detail": detail}
+
+
+def _sentence(error: ErrorItem) -> str:
+    place = error["parameter"] if "parameter" in error else _unescape(error["pointer"][2:])
+    return f"{place}: {error['detail']}" if place else error["detail"]
+
+
+def flatten_errors(detail: Any, path: str = "#") -> list[ErrorItem]:
+    """Return DRF's nested error detail as a flat list, each with a JSON pointer. RFC 6901, section 6."""
+    if isinstance(detail, Mapping):
+        return [
+            error
+            for name, inner in detail.items()
+            for error in flatten_errors(
+                inner, path if name == "non_field_errors" else f"{path}/{_escape(name)}"
+            )
+        ]
+    if isinstance(detail, list):
+        return [error for inner in detail for error in flatten_errors(inner, path)]
+    return [{"pointer": path, "code": detail.code, "detail": str(detail)}]
+
+
+def _escape(name: object) -> str:
+    """Return a name as one part of a JSON pointer in a URI fragment."""
+    return quote(str(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
+
+
+def _unescape(path: str) -> str:
+    return unquote(path).replace("~1", "/").replace("~0", "~")

@@ -1,0 +1,87 @@
+"""The reads, prepared: compiled once from the models' own words. Each begins with `owned_by`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models import BigIntegerField, CharField, F, Field, Q, Subquery, UUIDField
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
+
+from config.db.functions import Rfc3339
+from config.db.prepared import Param, prepared
+from config.rest.fields import TimestampField
+from config.rest.pagination import KeysetPaginator, Page
+from config.rest.strict import read_fields
+from tasks.filters import filter_tasks
+from tasks.models import ChangeCounter, Task, TaskQuerySet
+from tasks.serializers import TaskSerializer
+
+if TYPE_CHECKING:
+    from users.models import User
+
+OWNER = Param("owner", UUIDField())
+
+
+def find_task(owner: "User", pk: UUID) -> Task | None:
+    """Return the user's task with this id, or None. The trash is included."""
+    return next(iter(find_tasks(owner, [pk])), None)
+
+
+def find_tasks(owner: "User", ids: Sequence[UUID], keys: Sequence[str] = ()) -> list[Task]:
+    """Return the user's tasks with these ids or idempotency keys. The trash is included."""
+    if not ids and not keys:
+        return []
+    values = {
+        **{f"id_{n}": pk for n, pk in enumerate(ids)},
+        **{f"key_{n}": key for n, key in enumerate(keys)},
+    }
+    return tasks_by_name(len(ids), len(keys)).objects(owner=owner.pk, **values)
+
+
+@prepared
+def tasks_by_name(ids: int, keys: int) -> TaskQuerySet:
+    """Return the statement for so many ids and keys."""
+    by_id = Q(pk__in=[Param(f"id_{n}", UUIDField()) for n in range(ids)])
+    by_key = Q(idempotency_key__in=[Param(f"key_{n}", CharField()) for n in range(keys)])
+    condition = by_id | by_key if ids and keys else by_id if ids else by_key
+    return Task.objects.owned_by(OWNER).filter(condition).order_by()
+
+
+def listed_tasks(parameters: Mapping[str, Any]) -> TaskQuerySet:
+    """Return the tasks that the list's parameters ask for, each with its owner's counter."""
+    counter = ChangeCounter.objects.filter(owner=parameters["owner"]).values("change_seq")
+    # A plain Field, because the integer's own would convert each row's value for nothing.
+    version = Subquery(counter, output_field=Field())
+    fields = read_fields(TaskSerializer)
+    times = [name for name, field in fields.items() if isinstance(field, TimestampField)]
+    tasks = Task.objects.owned_by(parameters["owner"]).only(*(name for name in fields if name not in times))
+    texts = {f"{name}_text": Rfc3339(name) for name in times}
+    return filter_tasks(tasks, parameters).annotate(**texts, collection_version=version)
+
+
+_pages = KeysetPaginator(listed_tasks, lambda owner_id: ChangeCounter.read(owner_id).change_seq)
+
+
+def read_page(owner: "User", query: Mapping[str, Any]) -> Page:
+    """Return a page of the user's list, with the `change_seq` that it belongs to as its version."""
+    return _pages.read(owner.pk, query)
+
+
+def read_changes(owner: "User", *, version: int, pk: UUID, began: int, limit: int) -> list[Task]:
+    """Return up to `limit` tasks past a version and id, oldest change first.
+
+    What was trashed up to `began` is left out. Versions are committed in their order, so no earlier
+    change can appear behind one that was returned.
+    """
+    return changed_tasks(limit).objects(owner=owner.pk, version=version, id=pk, began=began)
+
+
+@prepared
+def changed_tasks(limit: int) -> TaskQuerySet:
+    """Return the statement for a page of the change feed."""
+    version = Param("version", BigIntegerField())
+    later = TupleGreaterThan(Tuple(F("version"), F("id")), (version, Param("id", UUIDField())))
+    # The bound repeats what the row comparison says. SQLite needs it to use the index.
+    tasks = Task.objects.owned_by(OWNER).filter(later, version__gte=version)
+    shown = Q(deleted_at=None) | Q(version__gt=Param("began", BigIntegerField()))
+    return tasks.filter(shown).order_by("version", "id")[:limit]

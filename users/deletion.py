@@ -1,0 +1,58 @@
+"""Deleting an account with everything it owns."""
+
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+from django.dispatch import Signal
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+# Sent with `user` inside the transaction that deletes an account, before the account is locked. An
+# app whose writes lock a row of the user's first takes that lock here, else the two would deadlock.
+account_deletion = Signal()
+
+
+class Tombstone(models.Model):
+    """Remembers that an external account was deleted, and not whose it was."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        app_label = "users"
+
+    def __str__(self) -> str:
+        return self.digest
+
+    @staticmethod
+    def digest_of(issuer: str, subject: str) -> str:
+        """Return a keyed hash of an account, from which it cannot be found."""
+        return salted_hmac("tombstone", f"{issuer}\0{subject}", algorithm="sha256").hexdigest()
+
+    @classmethod
+    def create_for(cls, issuer: str, subject: str) -> None:
+        """Remember that an account was deleted now."""
+        digest = cls.digest_of(issuer, subject)
+        cls.objects.update_or_create(digest=digest, defaults={"created_at": timezone.now()})
+
+    @classmethod
+    def exists_for(cls, issuer: str, subject: str) -> bool:
+        """Return whether the account was deleted within TOMBSTONE_LIFETIME."""
+        since = timezone.now() - settings.TOMBSTONE_LIFETIME
+        return cls.objects.filter(digest=cls.digest_of(issuer, subject), created_at__gt=since).exists()
+
+
+def prepare_deletion(user: "AbstractBaseUser", issuer: str | None, subject: str | None) -> None:
+    """Lock everything, leave a tombstone, and anonymise the admin's log. The caller then deletes the row."""
+    account_deletion.send(type(user), user=user)
+    # A task written meanwhile would keep the account. Its writer now waits, and then finds no user.
+    type(user)._default_manager.select_for_update().filter(pk=user.pk).first()  # noqa: SLF001  (documented)
+    if issuer is not None and subject is not None:
+        Tombstone.create_for(issuer, subject)
+    log_entries = apps.get_model("admin.LogEntry").objects.filter(content_type__model="user")
+    log_entries.filter(object_id=str(user.pk)).update(object_repr=str(user.pk))
