@@ -1,16 +1,24 @@
-"""`python -m scripts.size`: how much product code there is, file by file and in all.
+"""`python -m scripts.size`: count the lines of product code, and check the limits on size and complexity.
 
-A line counts when there is code on it: blank lines, comments and docstrings do not.
-Tests and migrations are left out.
+A line counts if it has code: blank lines, comments and docstrings do not. Tests and migrations are
+left out. With `--files` it prints the count of each file. Exits with 1 if a limit is exceeded.
 """
 
 import ast
 import io
 import sys
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from radon.complexity import cc_visit
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_LINES_OF_CODE = 3700
+# Lines of a file, with its comments and docstrings.
+MAX_FILE_LENGTH = 300
+LONGER_FILES = {"config/settings.py": 350}
+MAX_COMPLEXITY = 8
 SKIPPED = {"tests", "migrations"}
 EMPTY = {
     tokenize.COMMENT,
@@ -23,7 +31,7 @@ EMPTY = {
 
 
 def code_lines(source: str) -> int:
-    """Return the number of lines that have code on them."""
+    """Return the number of lines that have code."""
     docstrings = {
         line
         for node in ast.walk(ast.parse(source))
@@ -41,17 +49,35 @@ def code_lines(source: str) -> int:
     return len(lines - docstrings)
 
 
-def main() -> None:
-    """Print the count."""
+def too_long_or_complex(path: str, source: str) -> Iterator[str]:
+    """Yield what exceeds a limit in a file."""
+    length = len(source.splitlines())
+    if length > LONGER_FILES.get(path, MAX_FILE_LENGTH):
+        yield f"{path}: {length} lines"
+    for block in cc_visit(source):
+        # A class has the average of its methods, which are in the list themselves.
+        if block.letter != "C" and block.complexity > MAX_COMPLEXITY:
+            yield f"{path}:{block.lineno}: {block.fullname} has complexity {block.complexity}"
+
+
+def main() -> int:
+    """Print the count and what exceeds a limit."""
     files = [ROOT / "manage.py"]
     for package in ("config", "users", "tasks"):
         files += [path for path in sorted((ROOT / package).rglob("*.py")) if not SKIPPED & set(path.parts)]
-    counts = {path: code_lines(path.read_text()) for path in files}
+    sources = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
+    counts = {path: code_lines(source) for path, source in sources.items()}
     if "--files" in sys.argv:
         for path, count in counts.items():
-            print(f"{count:5} {path.relative_to(ROOT)}")
-    print(f"{sum(counts.values())} lines of product code in {len(files)} files")
+            print(f"{count:5} {path}")
+    total = sum(counts.values())
+    print(f"{total} lines of product code in {len(files)} files")
+    exceeded = [line for path, source in sources.items() for line in too_long_or_complex(path, source)]
+    if total > MAX_LINES_OF_CODE:
+        exceeded.append(f"{total} lines of product code: at most {MAX_LINES_OF_CODE}")
+    print("\n".join(exceeded), end="\n" if exceeded else "", file=sys.stderr)
+    return 1 if exceeded else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,8 +3,8 @@
 The tag of a task is its version and is strong. The tag of a list is weak.
 """
 
+import hmac
 import re
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -66,7 +66,8 @@ def list_etag(request: Request, user: "User", change_seq: int) -> str:
     It is valid for one user, one path with its query, and one release, which may change the documents.
     """
     scope = f"{settings.VERSION} {user.pk} {request.get_full_path()}"
-    return f'W/"{change_seq}-{sha256(scope.encode()).hexdigest()[:16]}"'
+    digest = hmac.digest(settings.SECRET_KEY.encode(), scope.encode(), "sha256")
+    return f'W/"{change_seq}-{digest.hex()[:16]}"'
 
 
 def check_if_match(tags: set[str] | None, version: int) -> None:

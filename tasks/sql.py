@@ -170,7 +170,7 @@ def to_uuid(value: object) -> UUID:
 def names(model: "type[Model]") -> dict[str, str]:
     """Return the quoted names of a model: `table`, `columns`, and the column of each field."""
     quote = connection.ops.quote_name
-    columns = {field.name: quote(field.column) for field in fields_of(model)}
+    columns = {field.name: quote(str(field.column)) for field in fields_of(model)}
     table = quote(model._meta.db_table)  # noqa: SLF001  (documented)
     return {**columns, "columns": ", ".join(columns.values()), "table": table}
 

@@ -124,7 +124,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def update_profile(self, name: str, email: str | None) -> None:
         """Store the name and e-mail that the issuer has for the user, if they changed."""
-        name, email = name or self.name, email or self.email  # type: ignore[assignment]  # None is a value of it
+        name, email = name or self.name, email or self.email
         if (name, email) != (self.name, self.email):
             User.objects.filter(pk=self.pk).update(name=name, email=email)
             self.name, self.email = name, email
@@ -153,7 +153,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().set_unusable_password()
         self.password_is_new = True
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Return whether this is the password. A hash with old parameters is replaced."""
         return hashers.check_password(raw_password, self.password, self._upgrade_hash)
 

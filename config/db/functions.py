@@ -20,7 +20,7 @@ class Rfc3339(Func):
         super().__init__(F(field_name))
         self.row_name = field_name
 
-    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Any]:
         """Return the same for SQLite, which stores `2026-11-21 09:00:00.123456`, or no fraction."""
         template = (
             "replace(substr(%(expressions)s, 1, 19), ' ', 'T')"

@@ -84,7 +84,8 @@ class Prepared(Generic[M]):
         positions = self.klass_info["select_fields"]
         start, stop = positions[0], positions[-1] + 1
         names = [column.target.attname for column, _, _ in self.select[start:stop]]
-        return start, stop, names, get_related_populators(self.klass_info, self.select, DEFAULT_DB_ALIAS)
+        populators = get_related_populators(self.klass_info, self.select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # the stubs are of Django 6
+        return start, stop, names, populators
 
     def _fetch(self, values: dict[str, Any]) -> list[Any]:
         # Once, because each look at `connection` is a thread-local look-up.

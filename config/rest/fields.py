@@ -84,7 +84,7 @@ class TimestampField(serializers.DateTimeField):
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
         return self.fail("invalid")
 
-    def to_representation(self, value: datetime | str) -> datetime | str:
+    def to_representation(self, value: datetime | str) -> Any:
         """Return the time in UTC, with six fractional digits. A text is already so, from `Rfc3339`.
 
         The renderer writes a `datetime` faster, but leaves out a fraction of zero.

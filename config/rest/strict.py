@@ -110,7 +110,7 @@ def _output_of(
     """Return a getter of all values, and the name and the converter of each. None converts nothing."""
     fields = read_fields(serializer_class)
     # Of a single attribute, attrgetter would return no tuple. No document has a single field.
-    read = attrgetter(*(field.source for field in fields.values()))
+    read = attrgetter(*(str(field.source) for field in fields.values()))
     return read, [
         (name, None if isinstance(field, AsIsField) else field.to_representation)
         for name, field in fields.items()

@@ -71,7 +71,7 @@ def test_the_printed_line_creates_a_task(server, settings, capsys):
 def test_the_dotenv_is_made_where_it_is_run(tmp_path, monkeypatch, capsys):
     (tmp_path / ".env.example").write_text("SECRET_KEY=\n")
     monkeypatch.chdir(tmp_path)
-    for said in ("Wrote .env with fresh random keys.\n", ""):
+    for said in ("Created .env with new random keys.\n", ""):
         runpy.run_path(str(settings.BASE_DIR / "config" / "dotenv.py"), run_name="__main__")
         assert capsys.readouterr().out == said
 

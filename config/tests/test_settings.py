@@ -71,6 +71,7 @@ BAD = {
     "PORT": (SECRET, "Not a valid integer."),
     "WEB_CONCURRENCY": (SECRET, "Not a valid integer."),
     "WEB_THREADS": (SECRET, "Not a valid integer."),
+    "DATABASE_DIRECT": (SECRET, "Not a valid boolean."),
     "DATABASE_URL": (f"postgresql://owner:{SECRET}@db:port/tasks", "Not a valid database URL."),
     "DATABASE_POOLER": (SECRET, "must be none or transaction"),
     "DATABASE_URL_DIRECT": (

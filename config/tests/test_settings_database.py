@@ -122,7 +122,7 @@ def test_statements_are_prepared_on_a_direct_connection(on_postgresql, as_alice)
     if project.DATABASE_POOLER == "transaction":
         assert statements == []
     else:
-        assert any('"owner_id" = $' in statement for statement in statements)
+        assert any('"owner_id" = ($' in statement for statement in statements)
 
 
 def test_postgresql_keeps_the_limits(on_postgresql):

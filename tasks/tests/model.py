@@ -56,7 +56,7 @@ class Account:
             return Verdict(404, "not_found")
         if "data" in op and op["data"].get("title") == "":
             return Verdict(400, "validation_error")
-        if not self.accepts_token_from(op.get("if_match"), known):
+        if not self.admits(op.get("if_match"), known):
             return Verdict(412, "precondition_failed")
         changes = self.changes(op, known)
         if op["op"] in {"delete", "erase"}:

@@ -10,9 +10,9 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from conftest import ApiClient, at_once, waiting_for_a_lock
+from tasks import writing
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from tasks.writing import Writing
 
 TASKS = "/api/v1/tasks"
 WRITERS = 8
@@ -145,9 +145,7 @@ def pair(alice):
 
 def test_a_writer_that_is_slow_to_commit_is_not_missed(alice, as_alice, pair):
     def change(task):
-        with Writing.of(alice) as writing:
-            writing.read([task.pk])
-            writing.change(writing.tasks[task.pk], title="After")
+        writing.write(alice, lambda each: each.change(each.read([task.pk])[task.pk], title="After"))
 
     mine = {}
     since = [follow(as_alice, mine, "")]

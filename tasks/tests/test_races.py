@@ -12,7 +12,7 @@ from django.utils import timezone
 from conftest import ApiClient, at_once, waiting_for_a_lock
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
-from tasks.writing import Writing
+from tasks.writing import write
 from users.models import User
 from users.tests.factories import UserFactory
 
@@ -218,15 +218,17 @@ def test_the_deletion_waits_for_a_writer_and_the_writer_not_for_it(alice):
     TaskFactory(owner=alice)
     written = threading.Event()
 
-    def write():
-        with Writing.of(alice) as writing:
-            writing.create(title="Last")
-            written.set()
-            while not waiting_for_a_lock():
-                time.sleep(0.01)
+    def write_and_close():
+        write(alice, decide)
         connections.close_all()
 
-    writer = threading.Thread(target=write)
+    def decide(writing):
+        writing.create(title="Last")
+        written.set()
+        while not waiting_for_a_lock():
+            time.sleep(0.01)
+
+    writer = threading.Thread(target=write_and_close)
     writer.start()
     assert written.wait(60)
     # A deadlock would be found out by the server within a second, and refuse one of the two.

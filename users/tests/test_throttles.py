@@ -137,7 +137,7 @@ def test_the_refusal_has_the_one_shape(alice):
         "title": "Too Many Requests",
         "status": 429,
         "code": "throttled",
-        "detail": "Too many attempts. Try again in 60 seconds.",
+        "detail": f"Too many attempts. Try again in {answer['Retry-After']} seconds.",
         "request_id": answer["X-Request-ID"],
     }
 
