@@ -84,9 +84,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ],
+            ]
         },
-    },
+    }
 ]
 
 STATIC_URL = "/static/"
@@ -239,7 +239,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
-    },
+    }
 }
 CORS_URLS_REGEX = r"^/(api|health)(/|$)"
 CORS_ALLOW_ALL_ORIGINS = DEBUG
@@ -297,9 +297,7 @@ LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=environment.one_of("DEBUG", "I
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "console": {"()": "config.request_log.make_formatter", "readable": DEBUG},
-    },
+    "formatters": {"console": {"()": "config.request_log.make_formatter", "readable": DEBUG}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "console"}
     },

@@ -107,13 +107,7 @@ class ResultsSerializer(serializers.Serializer[Any]):
 
 def to_operation(values: dict[str, Any]) -> Operation:
     """Return the operation with these validated values."""
-    return Operation(
-        name=values["op"],
-        id=values.get("id"),
-        data=values.get("data", {}),
-        if_match=values.get("if_match"),
-        idempotency_key=values.get("idempotency_key"),
-    )
+    return Operation(values["op"], **{name: value for name, value in values.items() if name != "op"})
 
 
 def problem_at(index: int, problem: Problem, operation: Operation) -> Problem:
@@ -122,13 +116,11 @@ def problem_at(index: int, problem: Problem, operation: Operation) -> Problem:
     An `id` is the operation's own unless its data has one.
     """
     place = f"#/operations/{index}"
-    has_own_id = operation.id is not None and "id" not in operation.data
+    of_id = place if operation.id is not None and "id" not in operation.data else f"{place}/data"
     errors = [
         {
             **error,
-            "pointer": f"{place}/id"
-            if has_own_id and error["pointer"] == "#/id"
-            else f"{place}/data{error['pointer'][1:]}",
+            "pointer": (of_id if error["pointer"] == "#/id" else f"{place}/data") + error["pointer"][1:],
         }
         for error in problem.errors
     ]

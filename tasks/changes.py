@@ -22,9 +22,7 @@ class ChangesQuery(LimitQuery):
     """The parameters of the feed."""
 
     since = TextField(
-        default="",
-        allow_blank=True,
-        help_text="The `next` of the previous response. Leave it out to start.",
+        default="", allow_blank=True, help_text="The `next` of the previous response. Leave it out to start."
     )
 
 

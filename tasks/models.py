@@ -159,13 +159,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
         if "version" in changes:
             return super().update(**changes)
         with transaction.atomic():
-            count = 0
-            for owner, stamp in ChangeCounter.advance_all(self.owner_ids()).items():
-                values = {
-                    name: stamp.moment if value is sql.MOMENT else value for name, value in changes.items()
-                }
-                count += self.filter(owner=owner).update(**values, version=stamp.version)
-            return count
+            stamps = ChangeCounter.advance_all(self.owner_ids())
+            return sum(
+                self.filter(owner=owner).update(**stamp.fill(changes), version=stamp.version)
+                for owner, stamp in stamps.items()
+            )
 
     def bulk_create(self, objs: Iterable["Task"], *args: Any, **kwargs: Any) -> list["Task"]:
         """Insert the rows, each with its owner's next version."""
@@ -190,6 +188,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def owner_ids(self) -> list[UUID]:
         """Return the owners of the rows."""
         return list(self.order_by("owner_id").values_list("owner_id", flat=True).distinct())
+
+
+ALIVE, TRASHED = Q(deleted_at__isnull=True), Q(deleted_at__isnull=False)
+
+
+def rule(name: str, condition: Any, message: str) -> models.CheckConstraint:
+    """Return a constraint with the message that forms and the serializer use too."""
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
 
 
 class Task(models.Model):
@@ -219,26 +225,14 @@ class Task(models.Model):
         ordering = ("-id",)
         indexes = (
             # Serves the list, newest first. A full trash does not slow it down.
-            models.Index(
-                fields=("owner", "-created_at", "-id"),
-                condition=Q(deleted_at__isnull=True),
-                name="task_owner_created",
-            ),
+            models.Index(fields=("owner", "-created_at", "-id"), condition=ALIVE, name="task_owner_created"),
             # Serves the list by title.
-            models.Index(
-                fields=("owner", "title", "id"), condition=Q(deleted_at__isnull=True), name="task_owner_title"
-            ),
+            models.Index(fields=("owner", "title", "id"), condition=ALIVE, name="task_owner_title"),
             # These serve the same lists of the trash.
             models.Index(
-                fields=("owner", "-created_at", "-id"),
-                condition=Q(deleted_at__isnull=False),
-                name="task_trash_created",
+                fields=("owner", "-created_at", "-id"), condition=TRASHED, name="task_trash_created"
             ),
-            models.Index(
-                fields=("owner", "title", "id"),
-                condition=Q(deleted_at__isnull=False),
-                name="task_trash_title",
-            ),
+            models.Index(fields=("owner", "title", "id"), condition=TRASHED, name="task_trash_title"),
             # Serves the change feed, and every read of all of an owner's tasks.
             models.Index(fields=("owner", "version", "id"), name="task_owner_version"),
         )
@@ -249,26 +243,17 @@ class Task(models.Model):
                 condition=Q(idempotency_key__isnull=False),
                 name="task_idempotency_key_unique",
             ),
-            models.CheckConstraint(
-                condition=GreaterThan(Length(Trim("title")), 0),
-                name="task_title_not_blank",
-                violation_error_message=TITLE_BLANK,
+            rule("task_title_not_blank", GreaterThan(Length(Trim("title")), 0), TITLE_BLANK),
+            rule("task_title_length", LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH), TITLE_TOO_LONG),
+            rule(
+                "task_description_length",
+                LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH),
+                DESCRIPTION_TOO_LONG,
             ),
-            models.CheckConstraint(
-                condition=LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH),
-                name="task_title_length",
-                violation_error_message=TITLE_TOO_LONG,
-            ),
-            models.CheckConstraint(
-                condition=LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH),
-                name="task_description_length",
-                violation_error_message=DESCRIPTION_TOO_LONG,
-            ),
-            models.CheckConstraint(
-                condition=Q(completed=False, completed_at__isnull=True)
-                | Q(completed=True, completed_at__isnull=False),
-                name="task_completed_has_time",
-                violation_error_message=COMPLETION_TORN,
+            rule(
+                "task_completed_has_time",
+                Q(completed=False, completed_at__isnull=True) | Q(completed=True, completed_at__isnull=False),
+                COMPLETION_TORN,
             ),
         )
 

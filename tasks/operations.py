@@ -15,7 +15,7 @@ from uuid import UUID
 from rest_framework.serializers import Serializer
 
 from config.rest.fields import parse_uuid
-from config.rest.problems import Problem, flatten_errors
+from config.rest.problems import Problem, flatten_errors, parameter_error
 from config.rest.strict import StrictSerializer
 from tasks.etags import check_if_match
 from tasks.models import IDEMPOTENCY_KEY_MAX_LENGTH, Task
@@ -29,6 +29,13 @@ IDEMPOTENCY_KEY = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
 IDEMPOTENCY_KEY_INVALID = f"Send 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} visible ASCII characters."
 # Checks the permission for a task. Raises Problem("not_found") for a stranger's.
 Check = Callable[[Task], None]
+
+
+def check_key(key: str | None) -> str | None:
+    """Return an Idempotency-Key header. Raises Problem if it is malformed."""
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise Problem.from_errors([parameter_error("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)])
+    return key
 
 
 @dataclass
@@ -135,15 +142,13 @@ def replay(operation: Operation, earlier: list[Task], writing: Writing, check: C
     """
     for task in earlier:
         check(task)
-    task, key = earlier[0], operation.idempotency_key
-    other_key = key and task.idempotency_key and task.idempotency_key != key
-    if task.creation_digest != operation.digest or len(earlier) > 1 or other_key:
+    task, key = earlier[0], operation.idempotency_key or earlier[0].idempotency_key
+    is_same = task.creation_digest == operation.digest and task.idempotency_key in {None, key}
+    if len(earlier) > 1 or not is_same:
         raise Problem("idempotency_mismatch")
     if task.deleted_at:
         raise Problem("task_deleted")
-    if key:
-        task = writing.change(task, idempotency_key=key)
-    return Result(201, task, replayed=True)
+    return Result(201, writing.change(task, idempotency_key=key), replayed=True)
 
 
 def update(operation: Operation, writing: Writing, check: Check) -> Result:
@@ -200,12 +205,7 @@ class OperationFailed(Exception):  # noqa: N818  (it carries the problem)
 
 
 def perform(
-    owner: "User",
-    operations: list[Operation],
-    check: Check,
-    *,
-    atomic: bool = True,
-    dry_run: bool = False,
+    owner: "User", operations: list[Operation], check: Check, *, atomic: bool = True, dry_run: bool = False
 ) -> list[Result | Problem]:
     """Apply the operations in their order, as one write. Return the outcome of each.
 
@@ -217,7 +217,7 @@ def perform(
     return write(
         owner,
         lambda writing: apply_all(writing, operations, check, atomic=atomic),
-        changes=len(operations),
+        len(operations),
         # An earlier creation can only be looked for behind the lock.
         optimistic=len(operations) == 1 and not operations[0].is_named_creation and not dry_run,
         dry_run=dry_run,

@@ -54,6 +54,10 @@ class Stamp(NamedTuple):
     version: int
     moment: datetime
 
+    def fill(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return the changes with the time of the write in the place of MOMENT."""
+        return {name: self.moment if value is MOMENT else value for name, value in changes.items()}
+
 
 def clock() -> str:
     """Return the SQL of the one clock of all writes. NULL stands for the clock of this process.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.db import transaction
 from django.http import Http404
 from django.utils.encoding import escape_uri_path
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import IsAuthenticated
@@ -21,14 +22,7 @@ from tasks.etags import check_if_match, list_etag, matches_if_none_match, read_e
 from tasks.filters import DeletionQuery, TaskListQuery
 from tasks.models import ChangeCounter, Task
 from tasks.openapi import documented
-from tasks.operations import (
-    IDEMPOTENCY_KEY,
-    IDEMPOTENCY_KEY_INVALID,
-    Operation,
-    OperationFailed,
-    Result,
-    perform,
-)
+from tasks.operations import Operation, OperationFailed, Result, check_key, perform
 from tasks.permissions import IsOwner
 from tasks.queries import find_task, read_page
 from tasks.serializers import TaskSerializer, serializer_for_output
@@ -43,6 +37,7 @@ QUERIES: dict[str, type[serializers.Serializer[Any]]] = {
 }
 
 
+@extend_schema(tags=["tasks"])
 @documented
 class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
     """The user's tasks, at `tasks` and at `{user_id}/tasks`."""
@@ -83,7 +78,7 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
     # --- reading
 
     def list(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Return a page of tasks, or 304 if none has changed."""
+        """List tasks, newest first."""
         known = read_etags(request, "If-None-Match")
         if known is not None:
             etag = list_etag(request, self.owner, ChangeCounter.read(self.owner.pk).change_seq)
@@ -95,7 +90,7 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
         return Response([represent(row) for row in page.rows], headers=headers)
 
     def retrieve(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Return a task, or 304 if it has not changed."""
+        """Get a task."""
         known = read_etags(request, "If-None-Match")
         task = self.get_object()
         etag = task_etag(task.version)
@@ -105,7 +100,7 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
 
     @action(detail=False)
     def changes(self, *_: Any, **__: Any) -> Response:
-        """Return what has changed since the client last asked."""
+        """List the changes since the last request."""
         page = changes_since(self.owner, self.query["since"], self.query["limit"])
         represent = serializer_for_output(self.owner.public_id).to_representation
         document = {
@@ -127,16 +122,15 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
     # --- writing
 
     def create(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Create a task. The same request again returns the same task."""
-        key = request.headers.get("Idempotency-Key")
-        if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-            raise Problem.from_errors(
-                [parameter_error("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)]
-            )
+        """Create a task.
+
+        The same request again returns the same task.
+        """
+        key = check_key(request.headers.get("Idempotency-Key"))
         return self.perform_one(Operation("create", data=request.data, idempotency_key=key))
 
     def update(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Change the fields that are sent. Needs a title."""
+        """Change a task, with its title."""
         return self.perform_on_task(request, "replace")
 
     def partial_update(self, request: Request, *_: Any, **__: Any) -> Response:

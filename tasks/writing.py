@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from users.models import User
 
 Result = TypeVar("Result")
+Decide = Callable[["Writing"], Result]
 
 
 class IdsUnavailable(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
@@ -32,9 +33,9 @@ class Overtaken(Exception):  # noqa: N818  (the same)
 
 def write(
     owner: "User",
-    decide: "Callable[[Writing], Result]",
-    *,
+    decide: Decide[Result],
     changes: int = 1,
+    *,
     optimistic: bool = False,
     dry_run: bool = False,
 ) -> Result:
@@ -56,19 +57,14 @@ def write(
     unavailable: set[UUID] = set()
     while True:
         try:
-            return write_locked(owner, decide, unavailable, changes=changes, dry_run=dry_run)
+            return write_locked(owner, decide, changes, unavailable, dry_run=dry_run)
         except IdsUnavailable as taken:
             # Known only when the tasks are stored. `decide` can now refuse these ids.
             unavailable |= taken.ids
 
 
 def write_locked(
-    owner: "User",
-    decide: "Callable[[Writing], Result]",
-    unavailable: Set[UUID],
-    *,
-    changes: int,
-    dry_run: bool,
+    owner: "User", decide: Decide[Result], changes: int, unavailable: Set[UUID], *, dry_run: bool
 ) -> Result:
     """Lock the counter, decide, and store everything with one statement. Raises IdsUnavailable."""
     with transaction.atomic():
@@ -82,7 +78,7 @@ def write_locked(
         return result
 
 
-def write_optimistic(owner: "User", decide: "Callable[[Writing], Result]") -> Result:
+def write_optimistic(owner: "User", decide: Decide[Result]) -> Result:
     """Decide without a lock and write the one change with one statement. Raises Overtaken."""
     writing = Writing(owner, repeat(sql.VERSION), sql.MOMENT)
     result = decide(writing)

@@ -11,12 +11,12 @@ from django.contrib.auth import authenticate
 from django.db import IntegrityError, transaction
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.rest.fields import parse_uuid
+from config.rest.openapi import operation
 from config.rest.problems import Problem
 from config.rest.strict import PublicView, StrictSerializer, StrictView
 from users.authentication import RefreshToken, read_token
@@ -41,12 +41,12 @@ REAUTHENTICATION_PERIOD = timedelta(minutes=5)
 class RegisterView(PublicView):
     """`auth/register`."""
 
-    @extend_schema(
-        operation_id="auth_register",
+    @operation(
+        "registration_closed",
+        "email_taken",
+        "throttled",
         request=RegistrationSerializer,
         responses={201: SignedInSerializer},
-        auth=[],
-        extensions={"x-problems": ["registration_closed", "email_taken", "throttled"]},
     )
     def post(self, request: Request) -> Response:
         """Create an account and sign in."""
@@ -72,12 +72,8 @@ class RegisterView(PublicView):
 class LoginView(PublicView):
     """`auth/login`."""
 
-    @extend_schema(
-        operation_id="auth_login",
-        request=CredentialsSerializer,
-        responses=SignedInSerializer,
-        auth=[],
-        extensions={"x-problems": ["invalid_credentials", "throttled"]},
+    @operation(
+        "invalid_credentials", "throttled", request=CredentialsSerializer, responses=SignedInSerializer
     )
     def post(self, request: Request) -> Response:
         """Sign in with e-mail and password.
@@ -97,12 +93,12 @@ class LoginView(PublicView):
 class RefreshView(PublicView):
     """`auth/refresh`."""
 
-    @extend_schema(
-        operation_id="auth_refresh",
+    @operation(
+        "token_invalid",
+        "token_expired",
+        "token_reused",
         request=RefreshTokenSerializer,
         responses=TokensSerializer,
-        auth=[],
-        extensions={"x-problems": ["token_invalid", "token_expired", "token_reused"]},
     )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair of tokens.
@@ -134,13 +130,7 @@ class RefreshView(PublicView):
 class LogoutView(PublicView):
     """`auth/logout`."""
 
-    @extend_schema(
-        operation_id="auth_logout",
-        request=RefreshTokenSerializer,
-        responses={204: None},
-        auth=[],
-        extensions={"x-problems": ["token_invalid"]},
-    )
+    @operation("token_invalid", request=RefreshTokenSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """End the session of a refresh token.
 
@@ -171,17 +161,12 @@ class MeView(AccountView):
 
     bodyless_methods = frozenset({"GET", "HEAD"})
 
-    @extend_schema(operation_id="auth_me", responses=UserSerializer)
+    @operation(responses=UserSerializer)
     def get(self, *_: Any) -> Response:
         """Return the signed-in user."""
         return Response(UserSerializer(self.user).data)
 
-    @extend_schema(
-        operation_id="auth_me_update",
-        request=UserSerializer,
-        responses=UserSerializer,
-        extensions={"x-problems": ["empty_patch", "read_only_field"]},
-    )
+    @operation("empty_patch", "read_only_field", request=UserSerializer, responses=UserSerializer)
     def patch(self, request: Request) -> Response:
         """Change the name."""
         serializer = UserSerializer(self.user, data=request.data, partial=True)
@@ -190,11 +175,8 @@ class MeView(AccountView):
             serializer.save()
         return Response(serializer.data)
 
-    @extend_schema(
-        operation_id="auth_me_delete",
-        request=ConfirmationSerializer,
-        responses={204: None},
-        extensions={"x-problems": ["reauthentication_required", "throttled"]},
+    @operation(
+        "reauthentication_required", "throttled", request=ConfirmationSerializer, responses={204: None}
     )
     def delete(self, request: Request) -> Response:
         """Delete the account and everything it owns.
@@ -217,12 +199,7 @@ class MeView(AccountView):
 class PasswordView(AccountView):
     """`auth/password`."""
 
-    @extend_schema(
-        operation_id="auth_password",
-        request=PasswordChangeSerializer,
-        responses={204: None},
-        extensions={"x-problems": ["permission_denied", "throttled"]},
-    )
+    @operation("permission_denied", "throttled", request=PasswordChangeSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """Change the password. All other sessions end."""
         if isinstance(request.auth, ExternalToken):
@@ -240,7 +217,7 @@ class PasswordView(AccountView):
 class SessionsView(AccountView):
     """`auth/sessions`."""
 
-    @extend_schema(operation_id="auth_sessions", responses=SessionSerializer(many=True))
+    @operation(responses=SessionSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List the sessions that have not ended, newest first."""
         used_since = timezone.now() - settings.SESSION_IDLE_TIMEOUT
@@ -251,7 +228,7 @@ class SessionsView(AccountView):
 class SessionView(AccountView):
     """`auth/sessions/{id}`."""
 
-    @extend_schema(operation_id="auth_session_end", responses={204: None})
+    @operation(operation_id="auth_session_end", responses={204: None})
     def delete(self, *_: Any, **kwargs: str) -> Response:
         """End a session. Its access tokens are refused at once."""
         pk = parse_uuid(kwargs["id"])
@@ -265,7 +242,7 @@ class SessionView(AccountView):
 class LogoutAllView(AccountView):
     """`auth/logout-all`."""
 
-    @extend_schema(operation_id="auth_logout_all", request=None, responses={204: None})
+    @operation(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         """End all sessions and refuse all external tokens issued before."""
         StrictSerializer(data=request.data).is_valid(raise_exception=True)

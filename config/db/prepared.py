@@ -50,42 +50,39 @@ class Prepared(Generic[M]):
     def __init__(self, queryset: "QuerySet[M, Any]") -> None:
         compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         self.sql, self.params = compiler.as_sql()
-        self.model = queryset.model
-        self.order_by = [str(name).removeprefix("-") for name in queryset.query.order_by]
+        self.model, self.query = queryset.model, queryset.query
         self.select, self.klass_info = compiler.select, compiler.klass_info
-        self.converters = list(compiler.get_converters([column for column, _, _ in self.select]).items())
+        columns = [column for column, _, _ in self.select]
+        self.converters = list(compiler.get_converters(columns).items())
+        names = [
+            getattr(column, "row_name", None) or alias or column.target.attname
+            for column, _, alias in self.select
+        ]
+        # As `_make` does, without a call of Python for each row.
+        self.make_row = partial(tuple.__new__, namedtuple("Row", names, rename=True))
 
     def rows(self, **values: Any) -> list[Any]:
         """Return the rows as named tuples, with the attribute names of a model instance."""
-        return list(map(self._make_row, self._fetch(values)))
+        return list(map(self.make_row, self._fetch(values)))
 
     def objects(self, **values: Any) -> list[M]:
         """Return model instances, with what `select_related` names."""
-        start, stop, names, populators = self._instance_columns
+        positions, names, populators = self._instance_columns
         instances = []
         for row in self._fetch(values):
-            instance = self.model.from_db(DEFAULT_DB_ALIAS, names, row[start:stop])
+            instance = self.model.from_db(DEFAULT_DB_ALIAS, names, row[positions])
             for populator in populators:
                 populator.populate(row, instance)
             instances.append(instance)
         return instances
 
     @cached_property
-    def _make_row(self) -> Callable[[Any], Any]:
-        names = [
-            getattr(column, "row_name", None) or alias or column.target.attname
-            for column, _, alias in self.select
-        ]
-        # As `_make` does, without a call of Python for each row.
-        return partial(tuple.__new__, namedtuple("Row", names))
-
-    @cached_property
-    def _instance_columns(self) -> tuple[int, int, list[str], list[Any]]:
-        positions = self.klass_info["select_fields"]
-        start, stop = positions[0], positions[-1] + 1
-        names = [column.target.attname for column, _, _ in self.select[start:stop]]
+    def _instance_columns(self) -> tuple[slice, list[str], list[Any]]:
+        fields = self.klass_info["select_fields"]
+        positions = slice(fields[0], fields[-1] + 1)
+        names = [column.target.attname for column, _, _ in self.select[positions]]
         populators = get_related_populators(self.klass_info, self.select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # the stubs are of Django 6
-        return start, stop, names, populators
+        return positions, names, populators
 
     def _fetch(self, values: dict[str, Any]) -> list[Any]:
         # Once, because each look at `connection` is a thread-local look-up.

@@ -5,41 +5,21 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django import db
 from django.core.exceptions import PermissionDenied
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    connection,
-)
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import set_rollback
 
-from config.rest.problems import Problem, flatten_errors
+from config.rest.problems import PROBLEMS, Problem, flatten_errors
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
 IDLE_IN_TRANSACTION = "25P03"
-# The code for a status that was raised without one.
-CODE_OF_STATUS = {
-    400: "bad_request",
-    401: "not_authenticated",
-    403: "permission_denied",
-    404: "not_found",
-    405: "method_not_allowed",
-    411: "length_required",
-    413: "content_too_large",
-    415: "unsupported_media_type",
-    429: "throttled",
-    503: "service_unavailable",
-}
+# The code for a status that was raised without one: the first of PROBLEMS.
+CODE_OF_STATUS = {status: code for code, (status, _) in reversed(PROBLEMS.items())}
 
 
 def problem_response(request: HttpRequest | Request, problem: Problem) -> HttpResponse:
@@ -87,7 +67,7 @@ def problem_of(exc: Exception) -> Problem | None:
             problem = Problem("permission_denied")
         case exceptions.APIException() if exc.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             problem = Problem(CODE_OF_STATUS.get(exc.status_code, "bad_request"))
-        case DatabaseError() | InterfaceError():
+        case db.DatabaseError() | db.InterfaceError():
             problem = problem_of_database(exc)
     return problem
 
@@ -99,17 +79,17 @@ def problem_of_database(exc: Exception) -> Problem | None:
     none at all). 409: a constraint that no serializer checks. 400: a value that does not fit.
     """
     match exc:
-        case InternalError() if getattr(exc.__cause__, "sqlstate", None) == IDLE_IN_TRANSACTION:
+        case db.InternalError() if getattr(exc.__cause__, "sqlstate", None) == IDLE_IN_TRANSACTION:
             code = "service_unavailable"
-        case NotSupportedError() if is_stale_statement(exc):
+        case db.NotSupportedError() if is_stale_statement(exc):
             # PostgreSQL would refuse that statement for as long as the connection lives.
-            connection.close()
+            db.connection.close()
             code = "service_unavailable"
-        case OperationalError() | InterfaceError():
+        case db.OperationalError() | db.InterfaceError():
             code = "service_unavailable"
-        case IntegrityError():
+        case db.IntegrityError():
             code = "conflict"
-        case DataError():
+        case db.DataError():
             code = "bad_request"
         case _:
             return None

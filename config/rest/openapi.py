@@ -7,10 +7,12 @@ Views and serializers add what is theirs alone as extensions, which this module 
   the fields that are never null in a response although a request may send null.
 """
 
+import re
 from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import extend_schema
 
 from config.rest.problems import PROBLEMS, status_title
 
@@ -72,9 +74,13 @@ PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 
 class StrictSchema(AutoSchema):
-    """Names a viewset's operation by its route and its action: `user_tasks_complete`."""
+    """Names a viewset's operation by its route and its action, another one by its path and method."""
 
     view: Any
+
+    def get_auth(self) -> Any:
+        """Return no security for a public view, where drf-spectacular would make it optional."""
+        return super().get_auth() if self.view.authentication_classes else []
 
     def get_summary(self) -> str | None:
         """Return the first sentence of the operation's docstring."""
@@ -82,8 +88,16 @@ class StrictSchema(AutoSchema):
         return (method.__doc__ or "").partition("\n")[0].rstrip(".") or None
 
     def get_operation_id(self) -> str:
-        """Return the id, which becomes a method's name in generated clients."""
-        return f"{self.view.basename}_{self.view.action}"
+        """Return the id, which becomes a method's name in generated clients: `user_tasks_complete`."""
+        if hasattr(self.view, "basename"):
+            return f"{self.view.basename}_{self.view.action}"
+        parts = [part for part in re.split("[/-]", self.path.removeprefix("/api/v1")) if part]
+        return "_".join(parts + {"PATCH": ["update"], "DELETE": ["delete"]}.get(self.method, []))
+
+
+def operation(*problems: str, **options: Any) -> Any:
+    """Return drf-spectacular's decorator of a view method, with the codes that are the operation's own."""
+    return extend_schema(extensions={"x-problems": list(problems)}, **options)
 
 
 def canonical_endpoints(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from django.conf import settings
 from rest_framework.exceptions import APIException
 
 MIB = 1024 * 1024
-# code: (status, default detail)
+# code: (status, default detail). The first code of a status is the general one.
 PROBLEMS: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request could not be understood."),
     "malformed_json": (400, "The body is not valid JSON."),

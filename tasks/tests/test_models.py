@@ -136,9 +136,7 @@ def test_a_change_is_stored_whole_and_the_object_follows(alice):
 def test_a_write_reaches_its_owners_rows_only(alice, bob):
     task = TaskFactory(owner=bob, title="Bob's")
     with pytest.raises(IdsUnavailable) as refused:
-        write_locked(
-            alice, lambda writing: writing.change(task, title="Alice's"), set(), changes=1, dry_run=False
-        )
+        write_locked(alice, lambda writing: writing.change(task, title="Alice's"), 1, set(), dry_run=False)
     assert refused.value.ids == {task.pk}
     assert Task.objects.get().title == "Bob's"
     assert ChangeCounter.read(alice.pk) == (0, 0)
