@@ -52,10 +52,9 @@ def parse_rate(value: str) -> tuple[int, timedelta]:
     return int(count), timedelta(seconds=seconds)
 
 
-secret = requires("must be at least 32 bytes long", lambda value: len(value.encode()) >= MIN_SECRET_BYTES)
-secret_or_none = requires(
-    "must be at least 32 bytes long", lambda value: not value or len(value.encode()) >= MIN_SECRET_BYTES
-)
+SECRET = f"must be at least {MIN_SECRET_BYTES} bytes long"
+secret = requires(SECRET, lambda value: len(value.encode()) >= MIN_SECRET_BYTES)
+secret_or_none = requires(SECRET, lambda value: not value or len(value.encode()) >= MIN_SECRET_BYTES)
 database_url = requires(
     "must begin with postgresql:// or sqlite:///", re.compile("postgres(ql)?://|sqlite:///").match
 )

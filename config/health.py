@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from config.rest.problems import Problem
 from config.rest.strict import PublicView
 
-FIELDS = {name: serializers.CharField() for name in ("service", "version")}
-Health = inline_serializer("Health", {"status": serializers.ChoiceField(["healthy"]), **FIELDS})
+STATUS = serializers.ChoiceField(["healthy"])
+NAMES = {name: serializers.CharField() for name in ("service", "version")}
+Health = inline_serializer("Health", {"status": STATUS, **NAMES})
 HEALTHY = {"status": "healthy", "service": settings.SERVICE, "version": settings.VERSION}
 
 

@@ -42,7 +42,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
-USE_TZ = True
 
 INSTALLED_APPS = [
     "config",
@@ -92,7 +91,6 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 # Served from the packages. There is no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- database ----------------------------------------------------------------
@@ -224,7 +222,6 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [], validate=
 TRUST_X_FORWARDED_PROTO = env.bool("TRUST_X_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_X_FORWARDED_PROTO else None
 NUM_PROXIES = env.int("NUM_PROXIES", 0, validate=environment.not_negative)
-X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -259,8 +256,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["config.rest.media_types.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.rest.media_types.AnyAccept",
     "DEFAULT_SCHEMA_CLASS": "config.rest.openapi.StrictSchema",
-    "DEFAULT_METADATA_CLASS": None,
-    "DEFAULT_VERSIONING_CLASS": None,
+    "DEFAULT_PAGINATION_CLASS": "config.rest.pagination.ArrayPagination",
     "EXCEPTION_HANDLER": "config.rest.errors.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,

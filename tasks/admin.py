@@ -1,4 +1,4 @@
-"""What operators see and do about tasks."""
+"""The admin of tasks."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tasks.writing import write
 
 
 class TrashFilter(admin.SimpleListFilter):
-    """What is in the trash, or what is not."""
+    """Filters by whether a task is in the trash."""
 
     title = "trash"
     parameter_name = "trash"
@@ -21,14 +21,14 @@ class TrashFilter(admin.SimpleListFilter):
         return (("no", "Not in the trash"), ("yes", "In the trash"))
 
     def queryset(self, _request: HttpRequest, queryset: Any) -> Any:
-        """Return the tasks of the choice."""
+        """Return the tasks for the choice."""
         tasks: TaskQuerySet = queryset
         return {"no": tasks.alive, "yes": tasks.trashed}.get(self.value() or "", tasks.all)()
 
 
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):
-    """Everybody's tasks, the trash too. The owner is chosen once; completion and the trash are actions.
+    """All users' tasks. The owner is chosen once. To complete, trash and restore are actions.
 
     Django's own deletion is for good.
     """
@@ -47,35 +47,32 @@ class TaskAdmin(admin.ModelAdmin):
     actions = ("complete", "trash", "restore")
 
     def get_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
-        """Ask for what a new task needs; what it gets by itself is not there yet to be shown."""
+        """Return all fields of a task, or those that a new task needs."""
         return self.fields if obj else ("owner", "title", "description")
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
-        """Fix the owner of a task that exists."""
+        """Make the owner of an existing task read-only."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
 
     def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Store only the fields that were edited, as the API does."""
         edited = {name: form.cleaned_data[name] for name in form.changed_data if name != "owner"}
         if change:
-            write(obj.owner, lambda writing: writing.change(writing.read([obj.pk])[obj.pk], **edited))
+            write(obj.owner_id, lambda writing: writing.change(writing.read([obj.pk])[obj.pk], **edited))
         else:
-            write(obj.owner, lambda writing: writing.create(id=obj.pk, **edited))
+            write(obj.owner_id, lambda writing: writing.create(id=obj.pk, **edited))
 
     @admin.action(description="Complete selected tasks", permissions=["change"])
-    def complete(self, request: HttpRequest, queryset: Any) -> None:
-        """Complete those that are not yet."""
-        tasks: TaskQuerySet = queryset
-        self.message_user(request, f"Completed {tasks.complete()} tasks.")
+    def complete(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
+        """Complete the pending tasks."""
+        self.message_user(request, f"Completed {queryset.complete()} tasks.")
 
     @admin.action(description="Move selected tasks to the trash", permissions=["change"])
-    def trash(self, request: HttpRequest, queryset: Any) -> None:
-        """Move those to the trash that are not there."""
-        tasks: TaskQuerySet = queryset
-        self.message_user(request, f"Moved {tasks.trash()} tasks to the trash.")
+    def trash(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
+        """Move the tasks to the trash."""
+        self.message_user(request, f"Moved {queryset.trash()} tasks to the trash.")
 
     @admin.action(description="Restore selected tasks from the trash", permissions=["change"])
-    def restore(self, request: HttpRequest, queryset: Any) -> None:
-        """Take those out of the trash that are there."""
-        tasks: TaskQuerySet = queryset
-        self.message_user(request, f"Restored {tasks.restore()} tasks.")
+    def restore(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
+        """Restore the tasks."""
+        self.message_user(request, f"Restored {queryset.restore()} tasks.")

@@ -11,7 +11,7 @@ from config.rest.problems import Problem
 from config.rest.strict import StrictSerializer
 from tasks.etags import IfMatchField
 from tasks.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_INVALID, Operation
-from tasks.serializers import EXAMPLE, TaskSerializer
+from tasks.serializers import EXAMPLE, TEXTS, TaskSerializer
 
 MAX_OPERATIONS = 100
 ONLY_FOR_CREATE = {"idempotency_key"}
@@ -47,25 +47,18 @@ class OperationSerializer(StrictSerializer):
         return attrs
 
 
+TASK_ID, REQUEST_ID = "0199d2a4-6b1c-7d20-8c11-2e3f4a5b6c7d", "1f6f1c1e-4d2b-4c6e-9a55-0c8f5b7c2d11"
 BATCH_EXAMPLE = {
     "atomic": False,
     "operations": [
-        {
-            "op": "create",
-            "idempotency_key": "b7e1",
-            "data": {"title": "Buy milk", "description": "Two litres"},
-        },
-        {"op": "complete", "id": "0199d2a4-6b1c-7d20-8c11-2e3f4a5b6c7d", "data": {"completed": True}},
+        {"op": "create", "idempotency_key": "b7e1", "data": TEXTS},
+        {"op": "complete", "id": TASK_ID, "data": {"completed": True}},
     ],
 }
 RESULTS_EXAMPLE = {
     "results": [
         {"index": 0, "status": 201, "task": EXAMPLE},
-        {
-            "index": 1,
-            "status": 404,
-            "problem": Problem("not_found").document("1f6f1c1e-4d2b-4c6e-9a55-0c8f5b7c2d11"),
-        },
+        {"index": 1, "status": 404, "problem": Problem("not_found").document(REQUEST_ID)},
     ]
 }
 
@@ -74,10 +67,8 @@ RESULTS_EXAMPLE = {
 class BatchSerializer(StrictSerializer):
     """Operations that are applied in their order."""
 
-    atomic = FlagField(
-        default=True, help_text="If true, all operations are applied or none. If false, each on its own."
-    )
-    dry_run = FlagField(default=False, help_text="If true, the response is the same but nothing is stored.")
+    atomic = FlagField(default=True, help_text="Apply all operations or none. Else each on its own.")
+    dry_run = FlagField(default=False, help_text="Return the same response but store nothing.")
     operations = serializers.ListField(
         child=OperationSerializer(), allow_empty=False, max_length=MAX_OPERATIONS
     )
@@ -110,12 +101,12 @@ def to_operation(values: dict[str, Any]) -> Operation:
     return Operation(values["op"], **{name: value for name, value in values.items() if name != "op"})
 
 
-def problem_at(index: int, problem: Problem, operation: Operation) -> Problem:
+def problem_at(problem: Problem, operation: Operation) -> Problem:
     """Return the problem of one operation as the problem of the whole batch.
 
     An `id` is the operation's own unless its data has one.
     """
-    place = f"#/operations/{index}"
+    place = f"#/operations/{problem.index}"
     of_id = place if operation.id is not None and "id" not in operation.data else f"{place}/data"
     errors = [
         {
@@ -125,4 +116,4 @@ def problem_at(index: int, problem: Problem, operation: Operation) -> Problem:
         for error in problem.errors
     ]
     errors = errors or [{"pointer": place, "code": problem.code, "detail": str(problem.detail)}]
-    return Problem(problem.code, f"operations/{index}: {problem.detail}", errors, problem.headers)
+    return Problem(problem.code, f"{place[2:]}: {problem.detail}", errors, problem.headers)

@@ -1,6 +1,6 @@
 """The change feed: what has changed since a client last asked, one entry per task."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
@@ -9,21 +9,16 @@ from rest_framework import serializers
 
 from config.rest.fields import TextField, TimestampField
 from config.rest.pagination import LimitQuery
-from config.rest.problems import Problem, parameter_error
+from config.rest.problems import Problem
 from tasks.models import ChangeCounter, CounterValues, Task
 from tasks.queries import read_changes
 from tasks.serializers import EXAMPLE, TaskSerializer
-
-if TYPE_CHECKING:
-    from users.models import User
 
 
 class ChangesQuery(LimitQuery):
     """The parameters of the feed."""
 
-    since = TextField(
-        default="", allow_blank=True, help_text="The `next` of the previous response. Leave it out to start."
-    )
+    since = TextField(default="", allow_blank=True, help_text="The last `next`. Leave it out to start.")
 
 
 class DeletionSerializer(serializers.Serializer[Any]):
@@ -58,58 +53,52 @@ class SyncToken(NamedTuple):
     id: UUID
     began: int
 
-    def encode(self, user: "User") -> str:
+    def encode(self, owner_id: UUID) -> str:
         """Return the token as clients get it."""
-        return make_signer(user).sign_object([self.version, str(self.id), self.began])
+        return make_signer(owner_id).sign_object([self.version, str(self.id), self.began])
 
     @classmethod
-    def decode(cls, text: str, user: "User") -> "SyncToken":
+    def decode(cls, text: str, owner_id: UUID) -> "SyncToken":
         """Return the token. Raises Problem("sync_token_expired") unless it was made for this user."""
         try:
-            version, pk, began = make_signer(user).unsign_object(text)
+            version, pk, began = make_signer(owner_id).unsign_object(text)
         except BadSignature:
             raise expired() from None
         return cls(version, UUID(pk), began)
 
 
-class Changes(NamedTuple):
-    """A page of the feed."""
-
-    tasks: list[Task]
-    next: str
-    has_more: bool
-
-
-def make_signer(user: "User") -> Signer:
+def make_signer(owner_id: UUID) -> Signer:
     """Return the signer of one user's tokens."""
-    return Signer(salt=f"tasks.changes:{user.pk}")
+    return Signer(salt=f"tasks.changes:{owner_id}")
 
 
-def changes_since(user: "User", since: str, limit: int) -> Changes:
-    """Return the tasks written after a token, oldest change first. The trash is included.
+def changes_since(owner_id: UUID, since: str, limit: int) -> tuple[list[Task], str, bool]:
+    """Return the tasks written after a token, the next token, and whether there are more tasks.
+
+    The oldest change is first. The trash is included.
 
     Raises Problem("sync_token_expired") for a token that misses what was deleted for good, or that
     is another user's, damaged, or signed by another service.
     """
     if since:
-        token = SyncToken.decode(since, user)
-        rows = read_rows(user, token, limit)
+        token = SyncToken.decode(since, owner_id)
+        rows = read_rows(owner_id, token, limit)
         # The counter after the rows: a task that was deleted for good meanwhile is missing in them.
-        if not is_usable(token, ChangeCounter.read(user.pk)):
+        if not is_usable(token, ChangeCounter.read(owner_id)):
             raise expired()
     else:
         # The counter before the rows: a task that is trashed meanwhile may be among them.
-        token = SyncToken(0, UUID(int=0), began=ChangeCounter.read(user.pk).change_seq)
-        rows = read_rows(user, token, limit)
+        token = SyncToken(0, UUID(int=0), began=ChangeCounter.read(owner_id).change_seq)
+        rows = read_rows(owner_id, token, limit)
     page = rows[:limit]
     if page:
         token = token._replace(version=page[-1].version, id=page[-1].pk)
-    return Changes(page, token.encode(user), len(rows) > limit)
+    return page, token.encode(owner_id), len(rows) > limit
 
 
-def read_rows(user: "User", token: SyncToken, limit: int) -> list[Task]:
+def read_rows(owner_id: UUID, token: SyncToken, limit: int) -> list[Task]:
     """Return up to `limit` tasks past the token, and one more if there is one."""
-    return read_changes(user, version=token.version, pk=token.id, began=token.began, limit=limit + 1)
+    return read_changes(owner_id, version=token.version, pk=token.id, began=token.began, limit=limit + 1)
 
 
 def is_usable(token: SyncToken, counter: CounterValues) -> bool:
@@ -122,5 +111,4 @@ def is_usable(token: SyncToken, counter: CounterValues) -> bool:
 
 def expired() -> Problem:
     """Return the problem for a token that cannot be used."""
-    error = parameter_error("since", "sync_token_expired", "This sync token has expired.")
-    return Problem("sync_token_expired", errors=[error])
+    return Problem.at("since", "sync_token_expired", "This sync token has expired.")

@@ -5,17 +5,15 @@ The tag of a task is its version and is strong. The tag of a list is weak.
 
 import hmac
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from config.rest.problems import Problem, parameter_error
-
-if TYPE_CHECKING:
-    from users.models import User
+from config.rest.problems import Problem
 
 # Django's `parse_etags` ignores what it cannot read, and splits a tag at a comma.
 TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
@@ -51,7 +49,7 @@ def read_etags(request: Request, header: str) -> set[str] | None:
         return None
     tags = parse_etags(text)
     if tags is None:
-        raise Problem.from_errors([parameter_error(header, "invalid", MALFORMED)])
+        raise Problem.at(header, "invalid", MALFORMED)
     return tags
 
 
@@ -60,12 +58,12 @@ def task_etag(version: int) -> str:
     return f'"{version}"'
 
 
-def list_etag(request: Request, user: "User", change_seq: int) -> str:
+def list_etag(request: Request, owner_id: UUID, change_seq: int) -> str:
     """Return the weak tag of a list. Any change to the user's tasks changes it.
 
     It is valid for one user, one path with its query, and one release, which may change the documents.
     """
-    scope = f"{settings.VERSION} {user.pk} {request.get_full_path()}"
+    scope = f"{settings.VERSION} {owner_id} {request.get_full_path()}"
     digest = hmac.digest(settings.SECRET_KEY.encode(), scope.encode(), "sha256")
     return f'W/"{change_seq}-{digest.hex()[:16]}"'
 
@@ -73,15 +71,11 @@ def list_etag(request: Request, user: "User", change_seq: int) -> str:
 def check_if_match(tags: set[str] | None, version: int) -> None:
     """Return if If-Match is absent or has this version. Raises Problem("precondition_failed")."""
     if tags is not None and not tags & {"*", task_etag(version)}:
-        raise Problem(
-            "precondition_failed",
-            f"The task has changed: it is now at version {version}.",
-            headers={"ETag": task_etag(version)},
-        )
+        detail = f"The task has changed: it is now at version {version}."
+        raise Problem("precondition_failed", detail, headers={"ETag": task_etag(version)})
 
 
 def matches_if_none_match(tags: set[str] | None, etag: str) -> bool:
     """Return whether If-None-Match has this tag. Weak and strong tags are compared as equal."""
-    return tags is not None and bool(
-        {"*", etag.removeprefix("W/")} & {tag.removeprefix("W/") for tag in tags}
-    )
+    given = {tag.removeprefix("W/") for tag in tags or ()}
+    return bool({"*", etag.removeprefix("W/")} & given)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
 
-from config.rest.fields import TextField, TimestampField
+from config.rest.fields import SwitchField, TextField, TimestampField
 from config.rest.pagination import PageQuery
 
 if TYPE_CHECKING:
     from tasks.models import TaskQuerySet
 
-SEARCH_MAX_LENGTH = 200
+SEARCH = "Each word must be a substring of the title or the description."
 # Ties are ordered by the id, in the same direction. Each ordering has an index.
 ORDERINGS = {
     "created_at": ("created_at", "id"),
@@ -25,15 +25,8 @@ class TaskListQuery(PageQuery):
     """The parameters of the list."""
 
     status = serializers.ChoiceField(["all", "pending", "completed"], default="all")
-    deleted = serializers.ChoiceField(
-        ["true", "false"], default="false", help_text="`true` lists the trash instead."
-    )
-    search = TextField(
-        max_length=SEARCH_MAX_LENGTH,
-        allow_blank=True,
-        default="",
-        help_text="Each word must be a substring of the title or the description.",
-    )
+    deleted = SwitchField(help_text="`true` lists the trash instead.")
+    search = TextField(max_length=200, allow_blank=True, default="", help_text=SEARCH)
     created_after = TimestampField(required=False, help_text="Created at this time or later.")
     created_before = TimestampField(required=False, help_text="Created before this time.")
     ordering = serializers.ChoiceField(list(ORDERINGS), default="-created_at")
@@ -42,9 +35,7 @@ class TaskListQuery(PageQuery):
 class DeletionQuery(serializers.Serializer[Any]):
     """The parameter of a deletion."""
 
-    permanent = serializers.ChoiceField(
-        ["true", "false"], default="false", help_text="`true` deletes for good instead of to the trash."
-    )
+    permanent = SwitchField(help_text="`true` deletes for good instead of to the trash.")
 
 
 def filter_tasks(tasks: "TaskQuerySet", parameters: Mapping[str, Any]) -> "TaskQuerySet":
@@ -53,7 +44,7 @@ def filter_tasks(tasks: "TaskQuerySet", parameters: Mapping[str, Any]) -> "TaskQ
     if parameters["status"] != "all":
         tasks = tasks.pending() if parameters["status"] == "pending" else tasks.completed()
     if "created_after" in parameters:
-        tasks = tasks.created_from(parameters["created_after"])
+        tasks = tasks.filter(created_at__gte=parameters["created_after"])
     if "created_before" in parameters:
-        tasks = tasks.created_until(parameters["created_before"])
+        tasks = tasks.filter(created_at__lt=parameters["created_before"])
     return tasks.matching(parameters["search"]).order_by(*ORDERINGS[parameters["ordering"]])

@@ -1,13 +1,13 @@
 """The task: its fields, the rules that the database enforces, and the QuerySet methods.
 
-Every write of tasks takes the next value of the owner's counter first. The API writes with
-`writing.py`. For the admin, commands and the shell, Django's own methods that write do it here.
+Every write takes the next value of the owner's counter first: the API in `writing.py`, and here all of
+Django's own methods that write, for commands and the shell.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -15,14 +15,13 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Length, Trim
 from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.db.models.signals import pre_save
+from django.dispatch import receiver
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from config.db.prepared import Param, prepared
 from tasks import sql
-
-if TYPE_CHECKING:
-    from users.models import User
 
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 1000
@@ -46,8 +45,8 @@ class CounterValues(NamedTuple):
 class ChangeCounter(models.Model):
     """A user's counter of task changes: the source of versions, ETags and the change feed.
 
-    Every write locks it first, so within one user commits are in the order of its values. It is a
-    row of its own, because writing a task must not lock the account.
+    Every write locks it first: a user's commits are in the order of its values. It is no column of the
+    account, which a write must not lock.
     """
 
     owner = models.OneToOneField(
@@ -64,7 +63,7 @@ class ChangeCounter(models.Model):
     def advance(cls, owner_id: UUID, by: int = 1) -> sql.Stamp:
         """Take the next value of a user's counter, or the next few. Return the last, with the time.
 
-        Call it first in a transaction: the counter is locked until the transaction ends.
+        Call it first in a transaction, which then holds the lock.
         """
         return cls.advance_all([owner_id], by)[owner_id]
 
@@ -96,7 +95,7 @@ def counter_of_owner() -> "models.QuerySet[ChangeCounter, Any]":
 class TaskQuerySet(models.QuerySet["Task"]):
     """The vocabulary of tasks. Methods that write stamp each row with its owner's next version."""
 
-    def owned_by(self, user: "User | UUID | Param") -> Self:
+    def owned_by(self, user: models.Model | UUID | Param) -> Self:
         """Return the tasks of one user. Every read of the API passes through here."""
         return self.filter(owner=user)
 
@@ -119,14 +118,6 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def completed(self) -> Self:
         """Return the completed tasks."""
         return self.filter(completed=True)
-
-    def created_from(self, moment: datetime) -> Self:
-        """Return the tasks created at `moment` or later."""
-        return self.filter(created_at__gte=moment)
-
-    def created_until(self, moment: datetime) -> Self:
-        """Return the tasks created before `moment`."""
-        return self.filter(created_at__lt=moment)
 
     def matching(self, words: str) -> Self:
         """Return the tasks with every word in the title or the description. The database folds case."""
@@ -166,7 +157,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
             )
 
     def bulk_create(self, objs: Iterable["Task"], *args: Any, **kwargs: Any) -> list["Task"]:
-        """Insert the rows, each with its owner's next version."""
+        """Insert the rows, each with its owner's next version. Raises ValueError for an upsert."""
+        if len(args) > 2 or kwargs.get("update_conflicts"):  # noqa: PLR2004  (its position)
+            raise ValueError("An upsert could overwrite another owner's task.")
         tasks = list(objs)
         with transaction.atomic():
             stamps = ChangeCounter.advance_all(task.owner_id for task in tasks)
@@ -190,7 +183,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return list(self.order_by("owner_id").values_list("owner_id", flat=True).distinct())
 
 
-ALIVE, TRASHED = Q(deleted_at__isnull=True), Q(deleted_at__isnull=False)
+ALIVE, TRASH = Q(deleted_at__isnull=True), Q(deleted_at__isnull=False)
+HAS_KEY = Q(idempotency_key__isnull=False)
+SHORT_DESCRIPTION = LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH)
+COMPLETED_HAS_TIME = Q(completed=False, completed_at__isnull=True) | Q(
+    completed=True, completed_at__isnull=False
+)
 
 
 def rule(name: str, condition: Any, message: str) -> models.CheckConstraint:
@@ -213,7 +211,7 @@ class Task(models.Model):
     # The value of the owner's counter that the last write took.
     version = models.BigIntegerField(editable=False)
     deleted_at = models.DateTimeField("in the trash since", null=True, blank=True, editable=False)
-    # A client that chose an id or a key may repeat its request: these tell that it is the same one.
+    # These recognise the request of a client that chose an id or a key and repeats it.
     idempotency_key = models.CharField(  # noqa: DJ001  (unique with NULLs)
         max_length=IDEMPOTENCY_KEY_MAX_LENGTH, null=True, blank=True, editable=False
     )
@@ -229,51 +227,36 @@ class Task(models.Model):
             # Serves the list by title.
             models.Index(fields=("owner", "title", "id"), condition=ALIVE, name="task_owner_title"),
             # These serve the same lists of the trash.
-            models.Index(
-                fields=("owner", "-created_at", "-id"), condition=TRASHED, name="task_trash_created"
-            ),
-            models.Index(fields=("owner", "title", "id"), condition=TRASHED, name="task_trash_title"),
+            models.Index(fields=("owner", "-created_at", "-id"), condition=TRASH, name="task_trash_created"),
+            models.Index(fields=("owner", "title", "id"), condition=TRASH, name="task_trash_title"),
             # Serves the change feed, and every read of all of an owner's tasks.
             models.Index(fields=("owner", "version", "id"), name="task_owner_version"),
         )
         constraints = (
             # Serves the look-up of a key. Rows without a key are not in it.
             models.UniqueConstraint(
-                fields=("owner", "idempotency_key"),
-                condition=Q(idempotency_key__isnull=False),
-                name="task_idempotency_key_unique",
+                fields=("owner", "idempotency_key"), condition=HAS_KEY, name="task_idempotency_key_unique"
             ),
             rule("task_title_not_blank", GreaterThan(Length(Trim("title")), 0), TITLE_BLANK),
             rule("task_title_length", LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH), TITLE_TOO_LONG),
-            rule(
-                "task_description_length",
-                LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH),
-                DESCRIPTION_TOO_LONG,
-            ),
-            rule(
-                "task_completed_has_time",
-                Q(completed=False, completed_at__isnull=True) | Q(completed=True, completed_at__isnull=False),
-                COMPLETION_TORN,
-            ),
+            rule("task_description_length", SHORT_DESCRIPTION, DESCRIPTION_TOO_LONG),
+            rule("task_completed_has_time", COMPLETED_HAS_TIME, COMPLETION_TORN),
         )
 
     def __str__(self) -> str:
         return self.title
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
-        """Save the row with its owner's next version. Raises ValueError for another owner's task.
-
-        `save()`, `create()` and `loaddata` all come through here. Times are saved as they are given.
-        """
+        """Save the row with its owner's next version. Times are saved as they are given."""
         with transaction.atomic():
-            self.version = ChangeCounter.advance(self.owner_id).version
-            if not self._state.adding or kwargs.get("raw"):
-                self._refuse_another_owner()
+            self.stamp()
             if kwargs.get("update_fields"):
                 kwargs["update_fields"] = {*kwargs["update_fields"], "version"}
             super().save_base(*args, **kwargs)
 
-    def _refuse_another_owner(self) -> None:
+    def stamp(self) -> None:
+        """Take the owner's next version. Raises ValueError if the row is another owner's."""
+        self.version = ChangeCounter.advance(self.owner_id).version
         if Task.objects.filter(pk=self.pk).exclude(owner=self.owner_id).exists():
             raise ValueError(OWNER_FIXED)
 
@@ -285,8 +268,8 @@ class Task(models.Model):
     def erase(cls, owner_id: UUID, ids: Sequence[UUID]) -> list[int]:
         """Delete tasks of one owner for good. Return the versions that they had.
 
-        The feed has reported what was in the trash, up to the version of its deletion. A task that
-        was not leaves no trace, so every client that synchronised before must start again.
+        What was in the trash is in the feed up to its version. What was not leaves no trace, so that
+        every client that synchronised before must start again.
         """
         if not ids:
             return []
@@ -305,3 +288,10 @@ class Task(models.Model):
             ChangeCounter.lock(owner_id)
             trash = cls.objects.filter(owner=owner_id).trashed_before(before).order_by()
             return len(cls.erase(owner_id, list(trash.values_list("pk", flat=True)[:limit])))
+
+
+@receiver(pre_save, sender=Task)
+def stamp_loaded_task(instance: Task, *, raw: bool, **_: Any) -> None:
+    """Stamp a task that `loaddata` saves in its transaction, past `Task.save_base`."""
+    if raw:
+        instance.stamp()

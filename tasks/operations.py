@@ -15,7 +15,7 @@ from uuid import UUID
 from rest_framework.serializers import Serializer
 
 from config.rest.fields import parse_uuid
-from config.rest.problems import Problem, flatten_errors, parameter_error
+from config.rest.problems import Problem, flatten_errors
 from config.rest.strict import StrictSerializer
 from tasks.etags import check_if_match
 from tasks.models import IDEMPOTENCY_KEY_MAX_LENGTH, Task
@@ -34,7 +34,7 @@ Check = Callable[[Task], None]
 def check_key(key: str | None) -> str | None:
     """Return an Idempotency-Key header. Raises Problem if it is malformed."""
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Problem.from_errors([parameter_error("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)])
+        raise Problem.at("Idempotency-Key", "invalid", IDEMPOTENCY_KEY_INVALID)
     return key
 
 
@@ -61,9 +61,8 @@ class Operation:
         creates = self.name == "create"
         self.pk = None if creates else parse_uuid(self.id)
         data = {"id": self.id, **self.data} if creates and self.id is not None else self.data
-        serializer = kind.serializer(
-            data=data, partial=kind.partial, context={"user_id": owner.public_id, "id": self.id}
-        )
+        context = {"user_id": owner.public_id, "id": self.id}
+        serializer = kind.serializer(data=data, partial=kind.partial, context=context)
         if not serializer.is_valid():
             self.problem = Problem.from_errors(flatten_errors(serializer.errors))
             return
@@ -113,26 +112,16 @@ def create(operation: Operation, writing: Writing, check: Check) -> Result:
     if operation.is_named_creation and (earlier := find_earlier_creations(operation, writing)):
         return replay(operation, earlier, writing, check)
     if operation.pk in writing.unavailable:
-        error = {"pointer": "#/id", "code": "id_unavailable", "detail": "This id is not available."}
-        raise Problem("id_unavailable", errors=[error])
+        raise Problem.at("#/id", "id_unavailable", "This id is not available.")
     chosen = {"id": operation.pk} if operation.pk else {}
-    task = writing.create(
-        **chosen,
-        **operation.fields,
-        idempotency_key=operation.idempotency_key,
-        creation_digest=operation.digest,
-    )
-    return Result(201, task)
+    recognition = {"idempotency_key": operation.idempotency_key, "creation_digest": operation.digest}
+    return Result(201, writing.create(**chosen, **recognition, **operation.fields))
 
 
 def find_earlier_creations(operation: Operation, writing: Writing) -> list[Task]:
     """Return the tasks that were created with this creation's id or key."""
-    key = operation.idempotency_key
-    return [
-        task
-        for task in writing.tasks.values()
-        if task.pk == operation.pk or (key and task.idempotency_key == key)
-    ]
+    pk, key, tasks = operation.pk, operation.idempotency_key, writing.tasks.values()
+    return [task for task in tasks if task.pk == pk or (key and task.idempotency_key == key)]
 
 
 def replay(operation: Operation, earlier: list[Task], writing: Writing, check: Check) -> Result:
@@ -196,26 +185,18 @@ OPERATIONS = {
 }
 
 
-class OperationFailed(Exception):  # noqa: N818  (it carries the problem)
-    """An operation failed and all or none were to be applied."""
-
-    def __init__(self, index: int, problem: Problem) -> None:
-        self.index = index
-        self.problem = problem
-
-
 def perform(
     owner: "User", operations: list[Operation], check: Check, *, atomic: bool = True, dry_run: bool = False
 ) -> list[Result | Problem]:
     """Apply the operations in their order, as one write. Return the outcome of each.
 
-    If `atomic`, the first failure raises OperationFailed and nothing is written. Otherwise a failed
-    operation is skipped and its Problem is returned.
+    If `atomic`, the first Problem is raised, with the operation's `index`, and nothing is written.
+    Otherwise a failed operation is skipped and its Problem is returned.
     """
     for operation in operations:
         operation.validate(owner)
     return write(
-        owner,
+        owner.pk,
         lambda writing: apply_all(writing, operations, check, atomic=atomic),
         len(operations),
         # An earlier creation can only be looked for behind the lock.
@@ -227,7 +208,7 @@ def perform(
 def apply_all(
     writing: Writing, operations: list[Operation], check: Check, *, atomic: bool
 ) -> list[Result | Problem]:
-    """Apply the operations to the tasks that they name. Raises OperationFailed if atomic."""
+    """Apply the operations to the tasks that they name. Raises Problem if atomic."""
     ids = [operation.pk for operation in operations if operation.pk]
     keys = [operation.idempotency_key for operation in operations if operation.idempotency_key]
     writing.read(ids, keys)
@@ -237,16 +218,17 @@ def apply_all(
             results.append(OPERATIONS[operation.name].apply(operation, writing, check))
         except Problem as problem:
             if atomic:
-                raise failure(index, problem, operation, writing) from None
+                raise final_problem(problem, index, operation, writing) from None
             results.append(problem)
     return results
 
 
-def failure(index: int, problem: Problem, operation: Operation, writing: Writing) -> OperationFailed:
-    """Return the failure of a whole batch. Raises IdsUnavailable if an earlier operation fails too."""
+def final_problem(problem: Problem, index: int, operation: Operation, writing: Writing) -> Problem:
+    """Return the problem of a whole batch. Raises IdsUnavailable if an earlier operation fails too."""
     # Only storing shows that an earlier creation has the id of another owner's task.
     writing.store()
     if problem.code == "precondition_failed" and operation.pk in writing.changed:
         # The current version that it reports comes from this batch and is rolled back.
         problem = Problem("precondition_failed")
-    return OperationFailed(index, problem)
+    problem.index = index
+    return problem

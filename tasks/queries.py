@@ -1,7 +1,7 @@
 """The reads, prepared: compiled once from the models' own words. Each begins with `owned_by`."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from django.db.models import BigIntegerField, CharField, F, Field, Q, Subquery, UUIDField
@@ -16,26 +16,23 @@ from tasks.filters import filter_tasks
 from tasks.models import ChangeCounter, Task, TaskQuerySet
 from tasks.serializers import TaskSerializer
 
-if TYPE_CHECKING:
-    from users.models import User
-
 OWNER = Param("owner", UUIDField())
 
 
-def find_task(owner: "User", pk: UUID) -> Task | None:
-    """Return the user's task with this id, or None. The trash is included."""
-    return next(iter(find_tasks(owner, [pk])), None)
+def find_task(owner_id: UUID, pk: UUID) -> Task | None:
+    """Return the owner's task with this id, or None. The trash is included."""
+    return next(iter(find_tasks(owner_id, [pk])), None)
 
 
-def find_tasks(owner: "User", ids: Sequence[UUID], keys: Sequence[str] = ()) -> list[Task]:
-    """Return the user's tasks with these ids or idempotency keys. The trash is included."""
+def find_tasks(owner_id: UUID, ids: Sequence[UUID], keys: Sequence[str] = ()) -> list[Task]:
+    """Return the owner's tasks with these ids or idempotency keys. The trash is included."""
     if not ids and not keys:
         return []
     values = {
         **{f"id_{n}": pk for n, pk in enumerate(ids)},
         **{f"key_{n}": key for n, key in enumerate(keys)},
     }
-    return tasks_by_name(len(ids), len(keys)).objects(owner=owner.pk, **values)
+    return tasks_by_name(len(ids), len(keys)).objects(owner=owner_id, **values)
 
 
 @prepared
@@ -62,18 +59,18 @@ def listed_tasks(parameters: Mapping[str, Any]) -> TaskQuerySet:
 _pages = KeysetPaginator(listed_tasks, lambda owner_id: ChangeCounter.read(owner_id).change_seq)
 
 
-def read_page(owner: "User", query: Mapping[str, Any]) -> Page:
-    """Return a page of the user's list, with the `change_seq` that it belongs to as its version."""
-    return _pages.read(owner.pk, query)
+def read_page(owner_id: UUID, query: Mapping[str, Any]) -> Page:
+    """Return a page of the owner's list, with the `change_seq` that it belongs to as its version."""
+    return _pages.read(owner_id, query)
 
 
-def read_changes(owner: "User", *, version: int, pk: UUID, began: int, limit: int) -> list[Task]:
+def read_changes(owner_id: UUID, *, version: int, pk: UUID, began: int, limit: int) -> list[Task]:
     """Return up to `limit` tasks past a version and id, oldest change first.
 
     What was trashed up to `began` is left out. Versions are committed in their order, so no earlier
     change can appear behind one that was returned.
     """
-    return changed_tasks(limit).objects(owner=owner.pk, version=version, id=pk, began=began)
+    return changed_tasks(limit).objects(owner=owner_id, version=version, id=pk, began=began)
 
 
 @prepared

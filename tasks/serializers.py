@@ -10,23 +10,18 @@ from config.rest.fields import ContextField, FlagField, StrictUUIDField, TextFie
 from config.rest.strict import StrictSerializer
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_BLANK, TITLE_MAX_LENGTH
 
-EXAMPLE = {
-    "id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69",
-    "user_id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10",
-    "title": "Buy milk",
-    "description": "Two litres",
-    "completed": False,
-    "completed_at": None,
-    "created_at": "2026-11-21T09:00:00.123456Z",
-    "updated_at": "2026-11-21T09:00:00.123456Z",
-    "version": 7,
-}
+OPTIONAL: Any = {"required": False, "allow_blank": True, "allow_null": True}
+NAMES = {"id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69", "user_id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10"}
+TEXTS = {"title": "Buy milk", "description": "Two litres"}
+NINE = "2026-11-21T09:00:00.123456Z"
+TIMES = {"completed": False, "completed_at": None, "created_at": NINE, "updated_at": NINE}
+EXAMPLE = {**NAMES, **TEXTS, **TIMES, "version": 7}
 
 
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Task", EXAMPLE, response_only=True),
-        OpenApiExample("Change", {"title": "Buy milk", "description": "Two litres"}, request_only=True),
+        OpenApiExample("Change", TEXTS, request_only=True),
     ],
     # null is accepted as "", and never returned.
     extensions={"x-response": {"optional": ("deleted_at",), "not_null": ("description",)}},
@@ -40,20 +35,12 @@ class TaskSerializer(StrictSerializer):
     id = StrictUUIDField(required=False)
     user_id = ContextField()
     title = TextField(max_length=TITLE_MAX_LENGTH, error_messages={"blank": TITLE_BLANK})
-    description = TextField(
-        max_length=DESCRIPTION_MAX_LENGTH,
-        required=False,
-        allow_blank=True,
-        allow_null=True,
-        trim_whitespace=False,
-    )
+    description = TextField(max_length=DESCRIPTION_MAX_LENGTH, trim_whitespace=False, **OPTIONAL)
     completed = FlagField(required=False)
     completed_at = TimestampField(read_only=True, allow_null=True)
     created_at = TimestampField(read_only=True)
     updated_at = TimestampField(read_only=True)
-    version = serializers.IntegerField(
-        read_only=True, help_text="Changes with every write. Send it in quotation marks as `If-Match`."
-    )
+    version = serializers.IntegerField(read_only=True, help_text="Send it in quotation marks as `If-Match`.")
     deleted_at = TimestampField(read_only=True, help_text="Only for a task in the trash.")
 
     def get_context_values(self) -> dict[str, Any]:

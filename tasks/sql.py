@@ -89,9 +89,13 @@ def store(tasks: "Sequence[Model]", owner: UUID) -> set[UUID]:
     so that two writers of the same ids do not deadlock.
     """
     model, ordered = type(tasks[0]), sorted(tasks, key=lambda task: task.pk)
-    parameters = [value for task in ordered for value in task_values(task)]
+    values = [(field, getattr(task, field.attname)) for task in ordered for field in fields_of(model)]
+    parameters = [field.get_db_prep_save(value, connection) for field, value in values]
+    columns = [names(model)[field.name] for field in updatable_fields(model)]
+    assignments = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    sql = STORE.format(rows=placeholder_rows(model, len(tasks)), assignments=assignments, **names(model))
     with connection.cursor() as cursor:
-        cursor.execute(store_sql(model, len(ordered)), [*parameters, adapt_id(model, owner)])
+        cursor.execute(sql, [*parameters, adapt_id(model, owner)])
         return {to_uuid(pk) for (pk,) in cursor.fetchall()}
 
 
@@ -153,13 +157,6 @@ def counter_values(counter: "type[Model]", owner: UUID, by: int) -> list[Any]:
     ]
 
 
-def task_values(task: "Model") -> list[Any]:
-    """Return the values of a task's columns as the database driver wants them."""
-    return [
-        field.get_db_prep_save(getattr(task, field.attname), connection) for field in fields_of(type(task))
-    ]
-
-
 def adapt_id(model: "type[Model]", pk: UUID) -> Any:
     """Return an id as the database driver wants it."""
     return model._meta.pk.get_db_prep_save(pk, connection)  # noqa: SLF001  (documented)
@@ -188,13 +185,6 @@ def placeholder_rows(model: "type[Model]", rows: int) -> str:
 def advance_sql(model: "type[Model]", rows: int) -> str:
     """Return the statement that advances so many counters."""
     return ADVANCE.format(rows=placeholder_rows(model, rows), clock=clock(), **names(model))
-
-
-def store_sql(model: "type[Model]", rows: int) -> str:
-    """Return the statement that stores so many tasks."""
-    columns = [names(model)[field.name] for field in updatable_fields(model)]
-    assignments = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    return STORE.format(rows=placeholder_rows(model, rows), assignments=assignments, **names(model))
 
 
 @cache

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.rest.fields import is_same_id, parse_uuid, utc_timestamp
-from config.rest.problems import Problem, parameter_error
+from config.rest.problems import Problem
 from config.rest.strict import StrictView
 from tasks.batch import BatchSerializer, problem_at, to_operation
 from tasks.changes import ChangesQuery, changes_since
@@ -22,7 +22,7 @@ from tasks.etags import check_if_match, list_etag, matches_if_none_match, read_e
 from tasks.filters import DeletionQuery, TaskListQuery
 from tasks.models import ChangeCounter, Task
 from tasks.openapi import documented
-from tasks.operations import Operation, OperationFailed, Result, check_key, perform
+from tasks.operations import Operation, Result, check_key, perform
 from tasks.permissions import IsOwner
 from tasks.queries import find_task, read_page
 from tasks.serializers import TaskSerializer, serializer_for_output
@@ -30,11 +30,7 @@ from tasks.serializers import TaskSerializer, serializer_for_output
 if TYPE_CHECKING:
     from users.models import User
 
-QUERIES: dict[str, type[serializers.Serializer[Any]]] = {
-    "list": TaskListQuery,
-    "destroy": DeletionQuery,
-    "changes": ChangesQuery,
-}
+QUERIES: Any = {"list": TaskListQuery, "destroy": DeletionQuery, "changes": ChangesQuery}
 
 
 @extend_schema(tags=["tasks"])
@@ -64,12 +60,13 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
 
     def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
         """Return the serializer of the operation's parameters."""
-        return QUERIES.get(self.action, serializers.Serializer)
+        query: type[serializers.Serializer[Any]] = QUERIES.get(self.action, serializers.Serializer)
+        return query
 
     def get_object(self) -> Task:
         """Return the task in the URL. Raises Http404 if it is missing, a stranger's or in the trash."""
         pk = parse_uuid(self.kwargs["id"])
-        task = find_task(self.owner, pk) if pk else None
+        task = find_task(self.owner.pk, pk) if pk else None
         if task is None or task.deleted_at:
             raise Http404
         self.check_object_permissions(self.request, task)
@@ -81,13 +78,12 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
         """List tasks, newest first."""
         known = read_etags(request, "If-None-Match")
         if known is not None:
-            etag = list_etag(request, self.owner, ChangeCounter.read(self.owner.pk).change_seq)
+            etag = list_etag(request, self.owner.pk, ChangeCounter.read(self.owner.pk).change_seq)
             if matches_if_none_match(known, etag):
                 return Response(status=304, headers={"ETag": etag})
-        page = read_page(self.owner, self.query)
-        headers = {**page.headers(request), "ETag": list_etag(request, self.owner, page.version)}
-        represent = serializer_for_output(self.owner.public_id).to_representation
-        return Response([represent(row) for row in page.rows], headers=headers)
+        page = read_page(self.owner.pk, self.query)
+        headers = {**page.headers(request), "ETag": list_etag(request, self.owner.pk, page.version)}
+        return Response([self.represent(row) for row in page.rows], headers=headers)
 
     def retrieve(self, request: Request, *_: Any, **__: Any) -> Response:
         """Get a task."""
@@ -101,19 +97,11 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
     @action(detail=False)
     def changes(self, *_: Any, **__: Any) -> Response:
         """List the changes since the last request."""
-        page = changes_since(self.owner, self.query["since"], self.query["limit"])
-        represent = serializer_for_output(self.owner.public_id).to_representation
-        document = {
-            "changed": [represent(task) for task in page.tasks if task.deleted_at is None],
-            "deleted": [
-                {"id": task.pk, "deleted_at": utc_timestamp(task.deleted_at)}
-                for task in page.tasks
-                if task.deleted_at is not None
-            ],
-            "next": page.next,
-            "has_more": page.has_more,
-        }
-        return Response(document)
+        tasks, token, has_more = changes_since(self.owner.pk, self.query["since"], self.query["limit"])
+        changed = [self.represent(task) for task in tasks if not task.deleted_at]
+        trashed = [(task.pk, utc_timestamp(task.deleted_at)) for task in tasks if task.deleted_at]
+        deleted = [{"id": pk, "deleted_at": moment} for pk, moment in trashed]
+        return Response({"changed": changed, "deleted": deleted, "next": token, "has_more": has_more})
 
     def represent(self, task: Any) -> dict[str, Any]:
         """Return the document of a task, or of a row of the list."""
@@ -158,31 +146,24 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
         """Apply up to 100 operations: all or none, or each on its own."""
         if "Idempotency-Key" in request.headers:
             detail = "Send a key with each `create` of the batch instead."
-            raise Problem.from_errors([parameter_error("Idempotency-Key", "unknown_parameter", detail)])
-        serializer = BatchSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        batch = serializer.validated_data
+            raise Problem.at("Idempotency-Key", "unknown_parameter", detail)
+        batch = self.read_body(BatchSerializer)
         operations = [to_operation(values) for values in batch["operations"]]
+        options = {"atomic": batch["atomic"], "dry_run": batch["dry_run"]}
         try:
-            results = perform(
-                self.owner, operations, self.check_owner, atomic=batch["atomic"], dry_run=batch["dry_run"]
-            )
-        except OperationFailed as failed:
-            raise problem_at(failed.index, failed.problem, operations[failed.index]) from None
+            results = perform(self.owner, operations, self.check_owner, **options)
+        except Problem as problem:
+            raise problem_at(problem, operations[problem.index]) from None
         return Response({"results": [self.describe(index, result) for index, result in enumerate(results)]})
 
     def perform_on_task(self, request: Request, name: str) -> Response:
         """Apply an operation to the task in the URL."""
-        return self.perform_one(
-            Operation(name, self.kwargs["id"], request.data, read_etags(request, "If-Match"))
-        )
+        if_match = read_etags(request, "If-Match")
+        return self.perform_one(Operation(name, self.kwargs["id"], request.data, if_match))
 
     def perform_one(self, operation: Operation) -> Response:
         """Apply an operation and return its response. Raises Problem."""
-        try:
-            result = cast("Result", perform(self.owner, [operation], self.check_owner)[0])
-        except OperationFailed as failed:
-            raise failed.problem from None
+        result = cast("Result", perform(self.owner, [operation], self.check_owner)[0])
         task = result.task
         if task is None:
             return Response(status=result.status)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import suppress
 from copy import copy
 from itertools import count, repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -12,9 +12,6 @@ from django.db import IntegrityError, connection, transaction
 from tasks import sql
 from tasks.models import ChangeCounter, Task
 from tasks.queries import find_tasks
-
-if TYPE_CHECKING:
-    from users.models import User
 
 Result = TypeVar("Result")
 Decide = Callable[["Writing"], Result]
@@ -32,7 +29,7 @@ class Overtaken(Exception):  # noqa: N818  (the same)
 
 
 def write(
-    owner: "User",
+    owner_id: UUID,
     decide: Decide[Result],
     changes: int = 1,
     *,
@@ -41,7 +38,7 @@ def write(
 ) -> Result:
     """Call `decide(writing)`, store what it changed, and return its result. All or nothing.
 
-        write(user, lambda writing: writing.change(writing.read([pk])[pk], title="Buy milk"))
+        write(user.pk, lambda writing: writing.change(writing.read([pk])[pk], title="Buy milk"))
 
     There are two ways. Locked: the owner's counter is locked first, then `decide` reads and decides.
     Optimistic, for one change to one task: `decide` reads and decides without a lock, and one
@@ -53,23 +50,23 @@ def write(
     """
     if optimistic and connection.vendor == "postgresql":
         with suppress(Overtaken):
-            return write_optimistic(owner, decide)
+            return write_optimistic(owner_id, decide)
     unavailable: set[UUID] = set()
     while True:
         try:
-            return write_locked(owner, decide, changes, unavailable, dry_run=dry_run)
+            return write_locked(owner_id, decide, changes, unavailable, dry_run=dry_run)
         except IdsUnavailable as taken:
             # Known only when the tasks are stored. `decide` can now refuse these ids.
             unavailable |= taken.ids
 
 
 def write_locked(
-    owner: "User", decide: Decide[Result], changes: int, unavailable: Set[UUID], *, dry_run: bool
+    owner_id: UUID, decide: Decide[Result], changes: int, unavailable: Set[UUID], *, dry_run: bool
 ) -> Result:
     """Lock the counter, decide, and store everything with one statement. Raises IdsUnavailable."""
     with transaction.atomic():
-        stamp = ChangeCounter.advance(owner.pk, changes)
-        writing = Writing(owner, count(stamp.version - changes + 1), stamp.moment, unavailable)
+        stamp = ChangeCounter.advance(owner_id, changes)
+        writing = Writing(owner_id, count(stamp.version - changes + 1), stamp.moment, unavailable)
         result = decide(writing)
         writing.store()
         if dry_run or not writing.changed:
@@ -78,14 +75,14 @@ def write_locked(
         return result
 
 
-def write_optimistic(owner: "User", decide: Decide[Result]) -> Result:
+def write_optimistic(owner_id: UUID, decide: Decide[Result]) -> Result:
     """Decide without a lock and write the one change with one statement. Raises Overtaken."""
-    writing = Writing(owner, repeat(sql.VERSION), sql.MOMENT)
+    writing = Writing(owner_id, repeat(sql.VERSION), sql.MOMENT)
     result = decide(writing)
     for task in writing.changed.values():
         read_version = writing.read_versions.get(task.pk)
         try:
-            if not sql.write_one(ChangeCounter, task, owner.pk, read_version):
+            if not sql.write_one(ChangeCounter, task, owner_id, read_version):
                 raise Overtaken
         except IntegrityError:
             if read_version is None:
@@ -103,9 +100,9 @@ class Writing:
     """
 
     def __init__(
-        self, owner: "User", versions: Iterator[Any], moment: Any, unavailable: Set[UUID] = frozenset()
+        self, owner_id: UUID, versions: Iterator[Any], moment: Any, unavailable: Set[UUID] = frozenset()
     ) -> None:
-        self.owner = owner
+        self.owner_id = owner_id
         self.versions = versions
         self.moment = moment
         self.unavailable = unavailable
@@ -115,7 +112,7 @@ class Writing:
 
     def read(self, ids: Sequence[UUID], keys: Sequence[str] = ()) -> dict[UUID, Task]:
         """Return the owner's tasks with these ids or idempotency keys, by id. The trash is included."""
-        self.tasks = {task.pk: task for task in find_tasks(self.owner, ids, keys)}
+        self.tasks = {task.pk: task for task in find_tasks(self.owner_id, ids, keys)}
         self.read_versions = {pk: task.version for pk, task in self.tasks.items()}
         return self.tasks
 
@@ -141,13 +138,13 @@ class Writing:
         times = dict.fromkeys(("created_at", "updated_at"), self.moment)
         if fields.get("completed"):
             times["completed_at"] = self.moment
-        task = Task(owner_id=self.owner.pk, version=next(self.versions), **times, **fields)
+        task = Task(owner_id=self.owner_id, version=next(self.versions), **times, **fields)
         self.tasks[task.pk] = self.changed[task.pk] = task
         return task
 
     def store(self) -> None:
         """Store the changed tasks. Raises IdsUnavailable if another owner holds an id."""
         if self.changed:
-            taken = self.changed.keys() - sql.store(list(self.changed.values()), self.owner.pk)
+            taken = self.changed.keys() - sql.store(list(self.changed.values()), self.owner_id)
             if taken:
                 raise IdsUnavailable(taken)

@@ -126,11 +126,12 @@ def living_sessions() -> SessionQuerySet:
     return sessions.select_related("user").order_by()
 
 
-def may_be_created(token: issuer.ExternalToken) -> bool:
-    """Return whether an unknown subject becomes a user."""
-    return settings.BETTER_AUTH_CREATE_USERS and not Tombstone.exists_for(
-        settings.BETTER_AUTH_LABEL, token.subject
-    )
+def is_admitted(user: User | None, token: issuer.ExternalToken) -> bool:
+    """Return whether an external token is accepted from a known user, or may create one."""
+    if user:
+        return user.is_active and user.accepts_token_from(token.issued_at)
+    deleted = Tombstone.exists_for(settings.BETTER_AUTH_LABEL, token.subject)
+    return settings.BETTER_AUTH_CREATE_USERS and not deleted
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -167,9 +168,7 @@ class BearerAuthentication(BaseAuthentication):
             raise Problem("token_invalid") from None
         label = settings.BETTER_AUTH_LABEL
         user = User.objects.filter(issuer=label, subject=token.subject).order_by().first()
-        if user is None and not may_be_created(token):
-            raise Problem("token_invalid")
-        if user and not (user.is_active and user.accepts_token_from(token.issued_at)):
+        if not is_admitted(user, token):
             raise Problem("token_invalid")
         if token.expired:
             raise Problem("token_expired")

@@ -23,9 +23,6 @@ class Tombstone(models.Model):
     digest = models.CharField(max_length=64, primary_key=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta:
-        app_label = "users"
-
     def __str__(self) -> str:
         return self.digest
 

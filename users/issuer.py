@@ -10,12 +10,13 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 
-from users.jwks import MAX_KID_LENGTH, KeySet
+from users.jwks import KeySet, is_kid
 
 MAX_SUBJECT_LENGTH = 255
 # Larger integers are not exact in every JSON parser.
 LATEST_TIME = 2**53
 # The same secret may sign session cookies and e-mail links. Their type is another one.
+TIME_CLAIMS = {"exp", "iat", "nbf"}
 TOKEN_TYPES = {"jwt", "at+jwt"}
 # Control characters and lone surrogates. Joiners and wide spaces do occur in names.
 NOT_DISPLAYABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -54,23 +55,13 @@ def verify(text: str) -> ExternalToken:
     if str(header.get("typ", "JWT")).lower() not in TOKEN_TYPES or "crit" in header:
         raise TokenError
     key, algorithm = choose_key(header.get("kid"))
-    claims = jwt.decode(
-        text,
-        key,
-        [algorithm],
-        {
-            "verify_exp": False,
-            "verify_aud": bool(settings.BETTER_AUTH_AUDIENCE),
-            "require": ["exp"],
-            "enforce_minimum_key_length": True,
-        },
-        issuer=settings.BETTER_AUTH_ISSUER or None,
-        audience=settings.BETTER_AUTH_AUDIENCE or None,
-        leeway=settings.BETTER_AUTH_LEEWAY,
-    )
-    for name in ("exp", "iat", "nbf"):
-        if name in claims and not is_time(claims[name]):
-            raise TokenError
+    audience = settings.BETTER_AUTH_AUDIENCE or None
+    options: Any = {"verify_exp": False, "require": ["exp"], "enforce_minimum_key_length": True}
+    expected: Any = {"issuer": settings.BETTER_AUTH_ISSUER or None, "audience": audience}
+    options["verify_aud"] = audience is not None
+    claims = jwt.decode(text, key, [algorithm], options, leeway=settings.BETTER_AUTH_LEEWAY, **expected)
+    if not all(map(is_time, (claims[name] for name in TIME_CLAIMS & claims.keys()))):
+        raise TokenError
     now = timezone.now().timestamp()
     return ExternalToken(
         subject=read_subject(claims),
@@ -84,7 +75,7 @@ def verify(text: str) -> ExternalToken:
 def choose_key(kid: Any) -> tuple[Any, str]:
     """Return the key and its algorithm: the issuer's key with this `kid`, or without one the secret."""
     if settings.BETTER_AUTH_URL and kid is not None:
-        if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
+        if not is_kid(kid):
             raise TokenError
         key = key_set(f"{settings.BETTER_AUTH_URL}/api/auth/jwks").key(kid)
         return key.key, key.algorithm_name
@@ -96,11 +87,7 @@ def choose_key(kid: Any) -> tuple[Any, str]:
 def read_subject(claims: dict[str, Any]) -> str:
     """Return the subject: `sub`, else `user_id`, else `id`. Raises TokenError."""
     subject = next((claims[name] for name in ("sub", "user_id", "id") if name in claims), None)
-    if (
-        not isinstance(subject, str)
-        or not 0 < len(subject) <= MAX_SUBJECT_LENGTH
-        or not subject.isprintable()
-    ):
+    if not (isinstance(subject, str) and 0 < len(subject) <= MAX_SUBJECT_LENGTH and subject.isprintable()):
         raise TokenError
     return subject
 

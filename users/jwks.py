@@ -55,9 +55,7 @@ class KeySet:
             self.refresh(wait=False)
         keys = self.usable_keys()
         if not keys:
-            raise Problem(
-                "service_unavailable", "The keys of the token's issuer are unavailable. Try again shortly."
-            )
+            raise Problem("service_unavailable", "The keys of the token's issuer are unavailable.")
         if kid not in keys:
             raise TokenError
         return keys[kid]
@@ -112,23 +110,26 @@ def read_body(response: HTTPResponse, deadline: float) -> bytes:
 
 def parse_keys(document: Any) -> dict[str, jwt.PyJWK]:
     """Return the usable keys of a JWKS by their `kid`. Raises ValueError if there are none."""
-    keys = {}
     entries = document.get("keys") if isinstance(document, dict) else None
-    for entry in entries if isinstance(entries, list) else ():
-        if key := parse_key(entry):
-            keys[key.key_id] = key
+    found = map(parse_key, entries) if isinstance(entries, list) else ()
+    keys = {key.key_id: key for key in found if key}
     if not keys:
         raise ValueError("no usable key")
     return keys
 
 
+def is_kid(value: Any) -> bool:
+    """Return whether a value can be the id of a key."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_KID_LENGTH
+
+
 def parse_key(entry: Any) -> Any:
     """Return the key of a JWK if it can verify signatures here, else None. RFC 7517, RFC 8037."""
-    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
+    if not isinstance(entry, dict) or not is_kid(entry.get("kid")):
         return None
-    kid, kind = entry.get("kid"), entry.get("kty")
+    kind = entry.get("kty")
     algorithm = ALGORITHMS.get((str(kind), "" if kind == "RSA" else str(entry.get("crv"))))
-    if not isinstance(kid, str) or not kid or algorithm is None or entry.get("alg", algorithm) != algorithm:
+    if algorithm is None or (entry.get("use", "sig"), entry.get("alg", algorithm)) != ("sig", algorithm):
         return None
     try:
         return jwt.PyJWK(entry, algorithm)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth import hashers
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -30,9 +30,8 @@ class UserQuerySet(models.QuerySet["User"]):
 
     def local_with_email(self, email: str | None) -> Self:
         """Return the local account with an e-mail. The database compares without case."""
-        return self.alias(lower_email=Lower("email")).filter(
-            lower_email=Lower(models.Value(email)), issuer=None
-        )
+        lower = Lower(models.Value(email))
+        return self.alias(lower_email=Lower("email")).filter(lower_email=lower, issuer=None)
 
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # made at run time
@@ -50,14 +49,9 @@ class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type:
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_or_create_external(self, issuer: str, subject: str) -> "User":
-        """Create the account of an external subject, or return it if another request has just done so."""
-        user: User = self.model(issuer=issuer, subject=subject)
-        user.set_unusable_password()
-        try:
-            with transaction.atomic():
-                user.save()
-        except IntegrityError:
-            user = self.get(issuer=issuer, subject=subject)
+        """Return the account of an external subject, created if it is new."""
+        unusable = {"password": hashers.make_password(None)}
+        user: User = self.get_or_create(issuer=issuer, subject=subject, defaults=unusable)[0]
         return user
 
     def get_by_natural_key(self, email: str | None) -> "User":
@@ -209,12 +203,8 @@ class Session(models.Model):
     def begin(cls, user: User) -> "Session":
         """Begin a session. It ends after SESSION_ABSOLUTE_TIMEOUT at the latest."""
         now = timezone.now()
-        return cls.objects.create(
-            user=user,
-            created_at=now,
-            last_refreshed_at=now,
-            expires_at=now + settings.SESSION_ABSOLUTE_TIMEOUT,
-        )
+        expires_at = now + settings.SESSION_ABSOLUTE_TIMEOUT
+        return cls.objects.create(user=user, created_at=now, last_refreshed_at=now, expires_at=expires_at)
 
     @classmethod
     def begin_verified(cls, user: User) -> "Session | None":

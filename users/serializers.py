@@ -15,19 +15,13 @@ from config.rest.strict import StrictSerializer
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User
 
-USER = {
-    "id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10",
-    "email": "ada@example.com",
-    "name": "Ada",
-    "created_at": "2026-11-21T09:00:00.123456Z",
-}
-SESSION = {
-    "id": "0199d2a4-9a8b-7c6d-8e5f-4a3b2c1d0e9f",
-    "created_at": "2026-11-21T09:00:00.123456Z",
-    "last_refreshed_at": "2026-11-21T09:15:00.123456Z",
-    "current": True,
-}
-CREDENTIALS = {"email": "ada@example.com", "password": "a long pass phrase"}
+NINE, LATER = "2026-11-21T09:00:00.123456Z", "2026-11-21T09:15:00.123456Z"
+USER_ID, EMAIL = "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10", "ada@example.com"
+USER = {"id": USER_ID, "email": EMAIL, "name": "Ada", "created_at": NINE}
+SESSION_ID = "0199d2a4-9a8b-7c6d-8e5f-4a3b2c1d0e9f"
+SESSION = {"id": SESSION_ID, "created_at": NINE, "last_refreshed_at": LATER, "current": True}
+CREDENTIALS = {"email": EMAIL, "password": "a long pass phrase"}
+PASSWORDS = {"current_password": "a long pass phrase", "new_password": "a longer pass phrase"}
 TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi...", "expires_in": 900}
 
 PASSWORD_MAX_LENGTH = 1024
@@ -90,19 +84,12 @@ class RegistrationSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a weak password."""
-        validate_strength(
-            "password", attrs["password"], User(email=attrs["email"], name=attrs.get("name", ""))
-        )
+        user = User(email=attrs["email"], name=attrs.get("name", ""))
+        validate_strength("password", attrs["password"], user)
         return attrs
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Change", {"current_password": "a long pass phrase", "new_password": "a longer pass phrase"}
-        )
-    ]
-)
+@extend_schema_serializer(examples=[OpenApiExample("Change", PASSWORDS)])
 class PasswordChangeSerializer(StrictSerializer):
     """A new password, and the current one."""
 
@@ -111,7 +98,7 @@ class PasswordChangeSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a weak password."""
-        validate_strength("new_password", attrs["new_password"], self.context["request"].user)
+        validate_strength("new_password", attrs["new_password"], self.context["user"])
         return attrs
 
 

@@ -51,13 +51,9 @@ def hit(*names: str, rate: tuple[int, timedelta]) -> None:
     key = hmac.digest(settings.SECRET_KEY.encode(), "\0".join(names).encode(), hashlib.sha256).hex()
     limit, period = rate
     now = int(time.time() * 1000)
-    window: dict[str, str | int] = {
-        "key": key,
-        "now": now,
-        "expires_at": now + period // timedelta(milliseconds=1),
-    }
+    expires_at = now + period // timedelta(milliseconds=1)
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, window)
+        cursor.execute(COUNT, {"key": key, "now": now, "expires_at": expires_at})
         count, expires_at = cursor.fetchone()
     if count > limit:
         seconds = math.ceil((expires_at - now) / 1000)

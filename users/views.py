@@ -19,20 +19,10 @@ from config.rest.fields import parse_uuid
 from config.rest.openapi import operation
 from config.rest.problems import Problem
 from config.rest.strict import PublicView, StrictSerializer, StrictView
+from users import serializers
 from users.authentication import RefreshToken, read_token
 from users.issuer import ExternalToken
 from users.models import EMAIL_TAKEN, Session, User
-from users.serializers import (
-    ConfirmationSerializer,
-    CredentialsSerializer,
-    PasswordChangeSerializer,
-    RefreshTokenSerializer,
-    RegistrationSerializer,
-    SessionSerializer,
-    SignedInSerializer,
-    TokensSerializer,
-    UserSerializer,
-)
 from users.throttles import throttle_login, throttle_registration
 
 REAUTHENTICATION_PERIOD = timedelta(minutes=5)
@@ -45,18 +35,17 @@ class RegisterView(PublicView):
         "registration_closed",
         "email_taken",
         "throttled",
-        request=RegistrationSerializer,
-        responses={201: SignedInSerializer},
+        request=serializers.RegistrationSerializer,
+        responses={201: serializers.SignedInSerializer},
     )
     def post(self, request: Request) -> Response:
         """Create an account and sign in."""
         if not settings.ALLOW_REGISTRATION:
             raise Problem("registration_closed")
         throttle_registration(request)
-        serializer = RegistrationSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        password = serializer.validated_data.pop("password")
-        user = User(**serializer.validated_data)
+        fields = self.read_body(serializers.RegistrationSerializer)
+        password = fields.pop("password")
+        user = User(**fields)
         # Hashing is slow. No lock must be held meanwhile.
         user.set_password(password)
         try:
@@ -64,58 +53,61 @@ class RegisterView(PublicView):
                 user.save()
                 session = Session.begin(user)
         except IntegrityError:
-            error = {"pointer": "#/email", "code": "email_taken", "detail": EMAIL_TAKEN}
-            raise Problem("email_taken", errors=[error]) from None
-        return Response(SignedInSerializer(session).data, status=201)
+            raise Problem.at("#/email", "email_taken", EMAIL_TAKEN) from None
+        return Response(serializers.SignedInSerializer(session).data, status=201)
 
 
 class LoginView(PublicView):
     """`auth/login`."""
 
     @operation(
-        "invalid_credentials", "throttled", request=CredentialsSerializer, responses=SignedInSerializer
+        "invalid_credentials",
+        "throttled",
+        request=serializers.CredentialsSerializer,
+        responses=serializers.SignedInSerializer,
     )
     def post(self, request: Request) -> Response:
         """Sign in with e-mail and password.
 
         An unknown e-mail, a wrong password and an inactive account get the same response in the same time.
         """
-        serializer = CredentialsSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        throttle_login(request, serializer.validated_data["email"])
-        user = authenticate(request, **serializer.validated_data)
+        credentials = self.read_body(serializers.CredentialsSerializer)
+        throttle_login(request, credentials["email"])
+        user = authenticate(request, **credentials)
         session = Session.begin_verified(user) if isinstance(user, User) else None
         if session is None:
             raise Problem("invalid_credentials")
-        return Response(SignedInSerializer(session).data)
+        return Response(serializers.SignedInSerializer(session).data)
 
 
-class RefreshView(PublicView):
+class RefreshTokenView(PublicView):
+    """A view whose body is a refresh token."""
+
+    def read_refresh_token(self) -> tuple[Mapping[str, Any], bool]:
+        """Return the claims of the token, and whether it has expired. Raises Problem("token_invalid")."""
+        return read_token(RefreshToken, self.read_body(serializers.RefreshTokenSerializer)["refresh"])
+
+
+class RefreshView(RefreshTokenView):
     """`auth/refresh`."""
 
     @operation(
         "token_invalid",
         "token_expired",
         "token_reused",
-        request=RefreshTokenSerializer,
-        responses=TokensSerializer,
+        request=serializers.RefreshTokenSerializer,
+        responses=serializers.TokensSerializer,
     )
-    def post(self, request: Request) -> Response:
+    def post(self, *_: Any) -> Response:
         """Exchange a refresh token for the next pair of tokens.
 
         For 30 seconds the same token returns the same pair again. If it is used later, its session
         ends: 401 `token_reused`.
         """
-        claims, expired = read_refresh_token(request)
+        claims, expired = self.read_refresh_token()
         with transaction.atomic():
-            session = (
-                Session.objects.alive()
-                .select_for_update(of=("self",))
-                .select_related("user")
-                .filter(id=claims["sid"])
-                .order_by()
-                .first()
-            )
+            sessions = Session.objects.alive().select_for_update(of=("self",)).select_related("user")
+            session = sessions.filter(id=claims["sid"]).order_by().first()
             if session is None or session.user.public_id != claims["sub"]:
                 raise Problem("token_invalid")
             if expired:
@@ -124,19 +116,19 @@ class RefreshView(PublicView):
         # Outside the transaction, which would roll back the end of the session.
         if not rotated:
             raise Problem("token_reused")
-        return Response(TokensSerializer(session).data)
+        return Response(serializers.TokensSerializer(session).data)
 
 
-class LogoutView(PublicView):
+class LogoutView(RefreshTokenView):
     """`auth/logout`."""
 
-    @operation("token_invalid", request=RefreshTokenSerializer, responses={204: None})
-    def post(self, request: Request) -> Response:
+    @operation("token_invalid", request=serializers.RefreshTokenSerializer, responses={204: None})
+    def post(self, *_: Any) -> Response:
         """End the session of a refresh token.
 
         An expired token works too, and so does repeating the request.
         """
-        claims, _ = read_refresh_token(request)
+        claims = self.read_refresh_token()[0]
         Session.objects.filter(id=claims["sid"]).end()
         return Response(status=204)
 
@@ -161,22 +153,30 @@ class MeView(AccountView):
 
     bodyless_methods = frozenset({"GET", "HEAD"})
 
-    @operation(responses=UserSerializer)
+    @operation(responses=serializers.UserSerializer)
     def get(self, *_: Any) -> Response:
         """Return the signed-in user."""
-        return Response(UserSerializer(self.user).data)
+        return Response(serializers.UserSerializer(self.user).data)
 
-    @operation("empty_patch", "read_only_field", request=UserSerializer, responses=UserSerializer)
+    @operation(
+        "empty_patch",
+        "read_only_field",
+        request=serializers.UserSerializer,
+        responses=serializers.UserSerializer,
+    )
     def patch(self, request: Request) -> Response:
         """Change the name."""
-        serializer = UserSerializer(self.user, data=request.data, partial=True)
+        serializer = serializers.UserSerializer(self.user, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         if serializer.validated_data:
             serializer.save()
         return Response(serializer.data)
 
     @operation(
-        "reauthentication_required", "throttled", request=ConfirmationSerializer, responses={204: None}
+        "reauthentication_required",
+        "throttled",
+        request=serializers.ConfirmationSerializer,
+        responses={204: None},
     )
     def delete(self, request: Request) -> Response:
         """Delete the account and everything it owns.
@@ -184,14 +184,12 @@ class MeView(AccountView):
         A local account needs its password. An external account needs a token issued in the last five minutes.
         """
         if isinstance(request.auth, ExternalToken):
-            StrictSerializer(data=request.data).is_valid(raise_exception=True)
+            self.read_body(StrictSerializer)
             issued_at = request.auth.issued_at or 0
             if time.time() - issued_at > REAUTHENTICATION_PERIOD.total_seconds():
                 raise Problem("reauthentication_required")
         else:
-            serializer = ConfirmationSerializer(data=request.data)
-            serializer.is_valid(raise_exception=True)
-            self.confirm_password("password", serializer.validated_data["password"])
+            self.confirm_password("password", self.read_body(serializers.ConfirmationSerializer)["password"])
         self.user.delete()
         return Response(status=204)
 
@@ -199,17 +197,18 @@ class MeView(AccountView):
 class PasswordView(AccountView):
     """`auth/password`."""
 
-    @operation("permission_denied", "throttled", request=PasswordChangeSerializer, responses={204: None})
+    @operation(
+        "permission_denied", "throttled", request=serializers.PasswordChangeSerializer, responses={204: None}
+    )
     def post(self, request: Request) -> Response:
         """Change the password. All other sessions end."""
         if isinstance(request.auth, ExternalToken):
             raise Problem("permission_denied", "Change the password where you sign in.")
-        serializer = PasswordChangeSerializer(data=request.data, context={"request": request})
-        serializer.is_valid(raise_exception=True)
-        self.confirm_password("current_password", serializer.validated_data["current_password"])
+        passwords = self.read_body(serializers.PasswordChangeSerializer, user=self.user)
+        self.confirm_password("current_password", passwords["current_password"])
         user = self.user
         user.kept_session_id = request.auth.pk
-        user.set_password(serializer.validated_data["new_password"])
+        user.set_password(passwords["new_password"])
         user.save(update_fields=("password",))
         return Response(status=204)
 
@@ -217,12 +216,12 @@ class PasswordView(AccountView):
 class SessionsView(AccountView):
     """`auth/sessions`."""
 
-    @operation(responses=SessionSerializer(many=True))
+    @operation(responses=serializers.SessionSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List the sessions that have not ended, newest first."""
         used_since = timezone.now() - settings.SESSION_IDLE_TIMEOUT
         sessions: Any = Session.objects.alive().filter(user=self.user, last_refreshed_at__gt=used_since)
-        return Response(SessionSerializer(sessions, many=True, context={"request": request}).data)
+        return Response(serializers.SessionSerializer(sessions, many=True, context={"request": request}).data)
 
 
 class SessionView(AccountView):
@@ -243,18 +242,8 @@ class LogoutAllView(AccountView):
     """`auth/logout-all`."""
 
     @operation(request=None, responses={204: None})
-    def post(self, request: Request) -> Response:
+    def post(self, *_: Any) -> Response:
         """End all sessions and refuse all external tokens issued before."""
-        StrictSerializer(data=request.data).is_valid(raise_exception=True)
+        self.read_body(StrictSerializer)
         self.user.end_all_sessions()
         return Response(status=204)
-
-
-def read_refresh_token(request: Request) -> tuple[Mapping[str, Any], bool]:
-    """Return the claims of the refresh token in the body, and whether it has expired.
-
-    Raises Problem("token_invalid").
-    """
-    serializer = RefreshTokenSerializer(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return read_token(RefreshToken, serializer.validated_data["refresh"])

@@ -94,6 +94,13 @@ class TimestampField(serializers.DateTimeField):
         return utc_timestamp(value)
 
 
+class SwitchField(serializers.ChoiceField):
+    """`true` or `false` in a query."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(["true", "false"], default="false", **kwargs)
+
+
 class CountField(serializers.IntegerField):
     """A number in a query: ASCII digits only, without sign, space, point or underscore."""
 

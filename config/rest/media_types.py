@@ -1,6 +1,7 @@
 """JSON: a strict parser, a fast renderer, and no content negotiation."""
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -37,63 +38,57 @@ class StrictJSONParser(BaseParser):
             value = json.loads(
                 stream.read().decode(),
                 object_pairs_hook=_unique_keys,
-                parse_constant=_refuse_constant,
+                parse_constant=lambda name: _refuse(f"The body has {name}, which is not JSON."),
                 parse_int=_parse_int64,
                 parse_float=_parse_finite,
             )
         except UnicodeDecodeError:
-            raise Problem("malformed_json", "The body is not valid UTF-8.") from None
+            _refuse("The body is not valid UTF-8.")
         except json.JSONDecodeError as error:
             place = f"line {error.lineno}, column {error.colno}"
-            raise Problem("malformed_json", f"The body is not JSON: {error.msg} at {place}.") from None
+            _refuse(f"The body is not JSON: {error.msg} at {place}.")
         except RecursionError:
             _refuse_nesting()
-        if isinstance(value, dict | list):
-            _check_nesting(value)
+        _check_nesting([value])
         return value
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise Problem("malformed_json", detail)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise Problem("malformed_json", "The body has a key twice in one object.")
+        _refuse("The body has a key twice in one object.")
     if any(map(SURROGATE.search, result)):
-        raise Problem("malformed_json", "The body has a key with a lone surrogate.")
+        _refuse("The body has a key with a lone surrogate.")
     return result
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise Problem("malformed_json", f"The body has {name}, which is not JSON.")
 
 
 def _parse_int64(digits: str) -> int:
     if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= (value := int(digits)) < 2**63:
         return value
-    raise Problem("malformed_json", "The body has an integer of more than 64 bits.")
+    _refuse("The body has an integer of more than 64 bits.")
 
 
 def _parse_finite(digits: str) -> float:
-    if (value := float(digits)) in {float("inf"), float("-inf")}:
-        raise Problem("malformed_json", "The body has a number larger than the largest double.")
+    if math.isinf(value := float(digits)):
+        _refuse("The body has a number larger than the largest double.")
     return value
 
 
-def _check_nesting(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [
-            inner
-            for container in level
-            for inner in (container.values() if isinstance(container, dict) else container)
-            if isinstance(inner, dict | list)
-        ]
+def _check_nesting(level: list[Any]) -> None:
+    for _ in range(MAX_NESTING + 1):
+        level = [each for each in level if isinstance(each, dict | list)]
         if not level:
             return
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
     _refuse_nesting()
 
 
 def _refuse_nesting() -> NoReturn:
-    raise Problem("malformed_json", f"The body is nested deeper than {MAX_NESTING} levels.")
+    _refuse(f"The body is nested deeper than {MAX_NESTING} levels.")
 
 
 class JSONRenderer(BaseRenderer):

@@ -8,13 +8,14 @@ Views and serializers add what is theirs alone as extensions, which this module 
 """
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema
 
-from config.rest.problems import PROBLEMS, status_title
+from config.rest.problems import PROBLEMS, Problem, status_title
 
 SECURED = ("not_authenticated", "token_expired", "token_invalid")
 WITH_BODY = (
@@ -24,19 +25,27 @@ WITH_BODY = (
     "content_too_large",
     "unsupported_media_type",
 )
+F = TypeVar("F", bound=Callable[..., Any])
 REQUEST_ID = "1f6f1c1e-4d2b-4c6e-9a55-0c8f5b7c2d11"
 
+TEXT = {"type": "string"}
 HEADERS: dict[str, Any] = {
     "X-Request-ID": {
         "description": "The client's own id if it is 1 to 64 of `A-Za-z0-9._-`, else a new one.",
-        "schema": {"type": "string"},
+        "schema": TEXT,
     },
-    "WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "RFC 6750.", "schema": TEXT},
     "Retry-After": {"description": "Seconds. RFC 9110.", "schema": {"type": "integer"}},
 }
 PATH_PARAMETERS: dict[str, Any] = {
     "id": {"schema": {"type": "string", "format": "uuid"}},
-    "user_id": {"schema": {"type": "string"}, "description": "The `id` of the token's user, or `me`."},
+    "user_id": {"schema": TEXT, "description": "The `id` of the token's user, or `me`."},
+}
+ERROR_ITEM = {
+    "pointer": {"type": "string", "description": "JSON pointer as a URI fragment. RFC 6901."},
+    "parameter": TEXT,
+    "code": TEXT,
+    "detail": TEXT,
 }
 PROBLEM = {
     "type": "object",
@@ -44,7 +53,7 @@ PROBLEM = {
     "required": ["type", "title", "status", "code", "detail", "request_id"],
     "properties": {
         "type": {"type": "string", "const": "about:blank"},
-        "title": {"type": "string"},
+        "title": TEXT,
         "status": {"type": "integer"},
         "code": {
             "type": "string",
@@ -54,19 +63,10 @@ PROBLEM = {
         "detail": {"type": "string", "description": "A sentence that you can show to a person."},
         "errors": {
             "type": "array",
-            "description": "What is wrong in the body (`pointer`) or the query (`parameter`).",
-            "items": {
-                "type": "object",
-                "required": ["code", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer as a URI fragment. RFC 6901."},
-                    "parameter": {"type": "string"},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            },
+            "description": "What is wrong: in the body (`pointer`), the query or a header (`parameter`).",
+            "items": {"type": "object", "required": ["code", "detail"], "properties": ERROR_ITEM},
         },
-        "request_id": {"type": "string"},
+        "request_id": TEXT,
     },
 }
 # For a field that has a problem document.
@@ -95,7 +95,7 @@ class StrictSchema(AutoSchema):
         return "_".join(parts + {"PATCH": ["update"], "DELETE": ["delete"]}.get(self.method, []))
 
 
-def operation(*problems: str, **options: Any) -> Any:
+def operation(*problems: str, **options: Any) -> Callable[[F], F]:
     """Return drf-spectacular's decorator of a view method, with the codes that are the operation's own."""
     return extend_schema(extensions={"x-problems": list(problems)}, **options)
 
@@ -175,14 +175,7 @@ def usual_codes(path: str, operation: dict[str, Any]) -> list[str]:
 
 def problem_response_object(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
     """Return the response object of a status with these codes."""
-    document = {
-        "type": "about:blank",
-        "title": status_title(status),
-        "status": status.value,
-        "code": codes[0],
-    }
-    example = {**document, "detail": PROBLEMS[codes[0]][1], "request_id": REQUEST_ID}
-    content = {"schema": PROBLEM_REFERENCE, "example": example}
+    content = {"schema": PROBLEM_REFERENCE, "example": Problem(codes[0]).document(REQUEST_ID)}
     response = {
         "description": "\n".join(f"* `{code}`: {PROBLEMS[code][1]}" for code in codes),
         "content": {"application/problem+json": content},

@@ -11,11 +11,12 @@ from django.core.signing import BadSignature, Signer
 from django.db.models import DateTimeField, F, Q, QuerySet, UUIDField
 from django.db.models.fields import tuple_lookups
 from rest_framework import serializers
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 
 from config.db.prepared import Param, Prepared, prepared
-from config.rest.fields import CountField, TextField
-from config.rest.problems import Problem, parameter_error
+from config.rest.fields import CountField, SwitchField, TextField
+from config.rest.problems import Problem
 
 MAX_PAGE_SIZE = 1000
 Build = Callable[[Mapping[str, Any]], QuerySet[Any]]
@@ -36,18 +37,14 @@ LOOKUPS = {
 class LimitQuery(serializers.Serializer[Any]):
     """The parameter of a response that has many rows."""
 
-    limit = CountField(
-        min_value=1, max_value=MAX_PAGE_SIZE, default=MAX_PAGE_SIZE, help_text="Rows per page."
-    )
+    limit = CountField(min_value=1, max_value=MAX_PAGE_SIZE, default=MAX_PAGE_SIZE, help_text="Page size.")
 
 
 class PageQuery(LimitQuery):
     """The parameters of a list that has pages."""
 
     cursor = TextField(required=False, help_text="Where the page begins: from `Link` or `Next-Cursor`.")
-    count = serializers.ChoiceField(
-        ["true", "false"], default="false", help_text="`true` adds X-Total-Count, for one more query."
-    )
+    count = SwitchField(help_text="`true` adds X-Total-Count, for one more query.")
 
 
 class Cursor(NamedTuple):
@@ -67,8 +64,7 @@ class Cursor(NamedTuple):
         try:
             document = signer.unsign(text)
         except BadSignature:
-            error = parameter_error("cursor", "invalid_cursor", "This cursor is not valid here.")
-            raise Problem.from_errors([error]) from None
+            raise Problem.at("cursor", "invalid_cursor", "This cursor is not valid here.") from None
         relation, *texts = json.loads(base64.urlsafe_b64decode(document + "=" * (-len(document) % 4)))
         return cls(relation, texts)
 
@@ -97,6 +93,14 @@ class Page(NamedTuple):
         if self.next:
             headers["Next-Cursor"] = self.next
         return headers if self.total is None else {**headers, "X-Total-Count": str(self.total)}
+
+
+class ArrayPagination(BasePagination):
+    """Describes a page in the OpenAPI document: a bare array. KeysetPaginator reads it."""
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema of the body."""
+        return schema
 
 
 class KeysetPaginator:
@@ -131,7 +135,8 @@ class KeysetPaginator:
         page = rows[:limit][::-1] if cursor.relation in BACKWARD else rows[:limit]
         neighbours = find_neighbours(cursor, page, fields, has_more=len(rows) > limit)
         total = self.build({**filters, "owner": owner_id}).count() if count == "true" else None
-        return Page(page, *(each and each.encode(signer) for each in neighbours), total, version)
+        next_, previous = (each and each.encode(signer) for each in neighbours)
+        return Page(page, next_, previous, total, version)
 
     def read_rows(self, statement: Prepared[Any], values: dict[str, Any]) -> tuple[list[Any], int]:
         """Return the rows, and the collection's version that was read with them.

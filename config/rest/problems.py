@@ -1,6 +1,6 @@
 """Problem documents (RFC 9457): the closed list of codes, and JSON pointers to what is wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote
@@ -55,17 +55,14 @@ def status_title(status: int) -> str:
 class Problem(APIException):
     """An error response with a code from PROBLEMS. RFC 9457."""
 
-    def __init__(
-        self,
-        code: str,
-        detail: str = "",
-        errors: Iterable[ErrorItem] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    # Which one of several operations failed.
+    index = 0
+
+    def __init__(self, code: str, detail: str = "", errors: Any = (), headers: Any = None) -> None:
         self.code = code
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self.status_code, default_detail = PROBLEMS[code]
-        self.errors = list(errors)
+        self.errors: list[ErrorItem] = list(errors)
         super().__init__(detail or default_detail, code)
 
     @classmethod
@@ -76,22 +73,19 @@ class Problem(APIException):
         known = PROBLEMS.get(code, (0, ""))[0] == HTTPStatus.BAD_REQUEST
         return cls(code if known else "validation_error", " ".join(map(_sentence, errors)), errors)
 
+    @classmethod
+    def at(cls, place: str, code: str, detail: str) -> "Problem":
+        """Return a problem with one error, at a pointer such as `#/id`, a parameter or a header."""
+        kind = "pointer" if place.startswith("#") else "parameter"
+        errors = [{kind: place, "code": code, "detail": detail}]
+        return cls(code, errors=errors) if code in PROBLEMS else cls.from_errors(errors)
+
     def document(self, request_id: str) -> dict[str, Any]:
         """Return the body of the response."""
-        document: dict[str, Any] = {
-            "type": "about:blank",
-            "title": status_title(self.status_code),
-            "status": self.status_code,
-            "code": self.code,
-            "detail": str(self.detail),
-            "request_id": request_id,
-        }
+        title, status = status_title(self.status_code), self.status_code
+        document = {"type": "about:blank", "title": title, "status": status, "code": self.code}
+        document |= {"detail": str(self.detail), "request_id": request_id}
         return {**document, "errors": self.errors} if self.errors else document
-
-
-def parameter_error(name: str, code: str, detail: str) -> ErrorItem:
-    """Return an error in a query parameter or a header."""
-    return {"parameter": name, "code": code, "detail": detail}
 
 
 def _sentence(error: ErrorItem) -> str:

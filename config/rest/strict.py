@@ -15,7 +15,7 @@ from rest_framework.utils.serializer_helpers import BindingDict
 from rest_framework.views import APIView
 
 from config.rest.fields import AsIsField, ContextField, is_same_id
-from config.rest.problems import PROBLEMS, Problem, parameter_error
+from config.rest.problems import PROBLEMS, Problem
 
 # A longer query string has a cursor or a token, and such a request is seldom repeated.
 MAX_CACHED_QUERY_LENGTH = 100
@@ -139,8 +139,16 @@ class StrictView(APIView):
         if not hasattr(self, str(request.method).lower()):
             self.http_method_not_allowed(request)
         self.query = read_query(request, self.get_query_serializer_class())
-        if request.method in self.bodyless_methods and has_body(request):
-            StrictSerializer(data=request.data).is_valid(raise_exception=True)
+        has_body = request.META.get("CONTENT_LENGTH", "0") not in {"", "0"}
+        if request.method in self.bodyless_methods and has_body:
+            self.read_body(StrictSerializer)
+
+    def read_body(self, serializer_class: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+        """Return the validated fields of the body. Raises ValidationError."""
+        serializer = serializer_class(data=self.request.data, context=context)
+        serializer.is_valid(raise_exception=True)
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Set the cache headers, on errors too."""
@@ -157,11 +165,6 @@ class PublicView(StrictView):
     permission_classes = ()
 
 
-def has_body(request: Request) -> bool:
-    """Return whether the request announces a body."""
-    return request.META.get("CONTENT_LENGTH", "0") not in {"", "0"}
-
-
 def read_query(request: Request, serializer_class: type[serializers.Serializer[Any]]) -> Mapping[str, Any]:
     """Return the validated parameters. Raises Problem naming each unknown, repeated or invalid one."""
     query_string = request.META["QUERY_STRING"]
@@ -176,19 +179,25 @@ def validate_query(
     given = dict(QueryDict(query_string).lists())
     serializer = serializer_class(data={name: values[-1] for name, values in given.items()})
     serializer.is_valid()
-    errors = [
-        parameter_error(name, detail.code, str(detail))
-        for name, details in serializer.errors.items()
-        for detail in details
-    ]
+    errors = dict(serializer.errors)
     for name, values in given.items():
         if name not in serializer.fields:
-            errors.append(parameter_error(name, "unknown_parameter", "Unknown parameter."))
+            errors[name] = [ErrorDetail("Unknown parameter.", "unknown_parameter")]
         elif len(values) > 1:
-            errors.append(parameter_error(name, "repeated_parameter", "Send this parameter once."))
+            errors[name] = [
+                *errors.get(name, ()),
+                ErrorDetail("Send this parameter once.", "repeated_parameter"),
+            ]
     if errors:
-        raise Problem.from_errors(errors)
+        raise Problem.from_errors(
+            [error for name in errors for error in parameter_errors(name, errors[name])]
+        )
     return MappingProxyType(serializer.validated_data)
+
+
+def parameter_errors(name: str, details: list[ErrorDetail]) -> list[dict[str, str]]:
+    """Return the errors of a parameter as a problem has them."""
+    return [{"parameter": name, "code": str(detail.code), "detail": str(detail)} for detail in details]
 
 
 # Clients send the same few query strings again and again.

@@ -18,6 +18,8 @@ from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.views import TaskViewSet
 from users.models import Session
+from users.tests.issuer import SECRET as ISSUER_SECRET
+from users.tests.issuer import call, claims_of, sign_with_secret
 
 TASKS = "/api/v1/tasks"
 FIELDS = {
@@ -121,6 +123,16 @@ def test_the_line_of_an_operator_names_them_and_costs_no_query(admin_client, adm
     of_the_admin, of_nobody = log
     assert (of_the_admin["user_id"], of_nobody["user_id"]) == (str(admin_user.pk), None)
     assert of_nobody["queries"] == 0
+
+
+def test_the_line_of_an_external_user_has_their_subject(db, settings, log):
+    settings.BETTER_AUTH_SECRET = ISSUER_SECRET
+    token = sign_with_secret(claims_of(None, sub="auth0|66f"))
+    # On the first request the user is created, on the second found.
+    for _ in range(2):
+        assert call(token, "tasks").status_code == 200
+    assert [line["user_id"] for line in log] == ["auth0|66f"] * 2
+    assert str(get_user_model().objects.get().pk) not in log.text
 
 
 def test_a_cookie_of_the_admin_costs_the_api_nothing(admin_client, log):

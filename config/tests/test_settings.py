@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
+from config import environment
+
 ROOT = settings.BASE_DIR
 SECRET = "Tr0ub4dor"
 REQUIRED = {
@@ -25,6 +27,7 @@ REQUIRED = {
 NEON = f"postgresql://owner:{SECRET}@ep-x-pooler.eu.aws.neon.tech/tasks?sslmode=require"
 DIRECT = NEON.replace("-pooler", "")
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
+with_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="of Linux")
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite")
 
 
@@ -210,7 +213,7 @@ def test_with_the_required_alone_all_is_fit_for_production():
     assert not of["DEBUG"]
     assert of["ALLOWED_HOSTS"] == ["tasks.example.com"]
     assert (of["HOST"], of["PORT"]) == ("127.0.0.1", 8000)
-    assert of["WEB_CONCURRENCY"] == os.cpu_count()
+    assert of["WEB_CONCURRENCY"] == environment.usable_cores()
     assert of["SECURE_SSL_REDIRECT"]
     assert of["SESSION_COOKIE_SECURE"]
     assert of["CSRF_COOKIE_SECURE"]
@@ -228,6 +231,23 @@ def test_with_the_required_alone_all_is_fit_for_production():
     )
     assert of["DATABASES"]["default"]["NAME"] == str(ROOT / "var" / "db.sqlite3")
     assert not of["DEMO_PASSWORD"]
+
+
+@with_affinity
+@pytest.mark.parametrize("given", [{}, {"WEB_CONCURRENCY": "3"}], ids=["by default", "as given"])
+def test_there_is_a_worker_for_each_core_that_the_process_may_use(given):
+    core = min(os.sched_getaffinity(0))
+    program = f"import os; os.sched_setaffinity(0, {{{core}}}); from config.settings import WEB_CONCURRENCY"
+    done = start("-c", f"{program}; print(WEB_CONCURRENCY)", **REQUIRED, **given)
+    assert (done.stdout, done.stderr) == (f"{given.get('WEB_CONCURRENCY', 1)}\n", "")
+    assert environment.usable_cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(6, 6), (None, 1)])
+def test_where_a_process_cannot_tell_it_is_the_cores_of_the_machine(monkeypatch, cores, workers):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert environment.usable_cores() == workers
 
 
 def test_the_required_alone_pass_the_checks_of_a_deployment():

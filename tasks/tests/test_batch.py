@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
-from config.tests.problems import assert_problem
+from config.tests.problems import assert_problem, faults_of
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
 
@@ -98,6 +98,23 @@ def test_one_that_fails_is_named_and_nothing_is_written(as_alice, filled_in, cod
     assert [fault["pointer"] for fault in document["errors"]] == pointers
     assert document["detail"].startswith("operations/1: ")
     assert rows() == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "place", "code"),
+    [
+        ({"id": "no-id", "data": {"title": "x"}}, "id", "invalid"),
+        ({"data": {"id": "no-id", "title": "x"}}, "data/id", "invalid"),
+        ({"id": NEVER, "data": {"id": "no-id", "title": "x"}}, "data/id", "read_only_field"),
+        ({"id": NEVER, "data": {"id": str(UUID(int=8)), "title": "x"}}, "data/id", "read_only_field"),
+    ],
+    ids=str,
+)
+def test_an_id_is_blamed_where_it_was_sent(as_alice, operation, place, code):
+    refused = batch(as_alice, {"op": "create", **operation})
+    code_of_all = "read_only_field" if code == "read_only_field" else "validation_error"
+    assert faults_of(refused, code_of_all) == [(f"#/operations/0/{place}", code)]
+    assert not Task.objects.exists()
 
 
 def test_the_current_tag_comes_with_a_stale_one(as_alice, task):

@@ -142,6 +142,26 @@ def test_the_id_belongs_to_what_was_asked(as_alice):
     assert as_alice.post(TASKS, BODY | {"id": chosen.upper()}).headers["Idempotent-Replayed"] == "true"
 
 
+def test_a_key_that_comes_later_beside_the_id_is_remembered(as_alice):
+    body, key = BODY | {"id": str(uuid4())}, {"HTTP_IDEMPOTENCY_KEY": "k"}
+    assert as_alice.post(TASKS, body).status_code == 201
+    for _ in range(2):
+        again = as_alice.post(TASKS, body, **key)
+        assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+        assert again.json() == as_alice.get(again.headers["Location"]).json()
+        assert again.headers["ETag"] == f'"{again.json()["version"]}"'
+    for other in (
+        BODY,
+        BODY | {"title": "Buy tea"},
+        BODY | {"id": str(uuid4())},
+        body | {"title": "Buy tea"},
+    ):
+        assert_problem(as_alice.post(TASKS, other, **key), "idempotency_mismatch")
+    assert_problem(as_alice.post(TASKS, body, HTTP_IDEMPOTENCY_KEY="another"), "idempotency_mismatch")
+    assert as_alice.post(TASKS, body).headers["Idempotent-Replayed"] == "true"
+    assert Task.objects.get().idempotency_key == "k"
+
+
 def test_an_id_of_one_task_and_the_key_of_another_are_a_mismatch(as_alice):
     chosen = str(uuid4())
     as_alice.post(TASKS, BODY | {"id": chosen})

@@ -10,6 +10,7 @@ from django.test import override_settings
 from config.tests.problems import assert_problem, faults_of
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
+from tasks.tests.meanwhile import before_statement, meanwhile
 from tasks.tests.paging import links
 
 TASKS = "/api/v1/tasks"
@@ -214,6 +215,30 @@ def test_whatever_changes_the_list_moves_its_tag(as_alice, task, write):
     CHANGES[write](as_alice, task)
     assert as_alice.get(TASKS, HTTP_IF_NONE_MATCH=tags[0]).status_code == 200
     assert as_alice.get(f"{TASKS}?deleted=true", HTTP_IF_NONE_MATCH=tags[1]).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?limit=2", "?search=new", "?deleted=true", "?cursor={beyond}"])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_write_while_a_list_is_read_is_not_hidden_by_its_tag(as_alice, alice, task, query, known):
+    """Wherever the write happens: if the list lacks it, the list's tag is not the current one."""
+    beyond = as_alice.get(f"{TASKS}?limit=2&ordering=created_at").headers["Next-Cursor"]
+    query = query.format(beyond=f"{beyond}&limit=2&ordering=created_at")
+    headers = {"HTTP_IF_NONE_MATCH": 'W/"0-x"'} if known else {}
+    trashed_at = LONG_AGO if "deleted" in query else None
+    happened, number = True, 0
+    while happened:
+        with meanwhile(
+            before_statement(number),
+            lambda: TaskFactory(owner=alice, title="new", deleted_at=trashed_at),
+        ) as happened:
+            answer = as_alice.get(TASKS + query, **headers)
+        again = as_alice.get(TASKS + query, HTTP_IF_NONE_MATCH=answer.headers["ETag"])
+        if again.status_code == 304:
+            assert answer.json() == as_alice.get(TASKS + query).json(), f"before statement {number}"
+        Task.objects.filter(title="new").delete()
+        number += 1
+    assert number > 2
+    assert again.status_code == 304, "nothing has happened"
 
 
 def test_nothing_else_does(as_alice, as_bob, task):

@@ -1,6 +1,7 @@
 """`tasks/changes`: what has changed since a client last asked."""
 
 from datetime import UTC, datetime
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -11,6 +12,7 @@ from config.tests.problems import faults_of
 from tasks.changes import read_rows
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
+from tasks.tests.meanwhile import before_statement, meanwhile
 
 TASKS = "/api/v1/tasks"
 CHANGES = f"{TASKS}/changes"
@@ -28,11 +30,15 @@ def follow(client, mine, since, limit=1000):
     pages, more = 0, True
     while more:
         page = ask(client, since, limit=limit)
-        mine.update({task["id"]: task for task in page["changed"]})
-        for entry in page["deleted"]:
-            mine.pop(entry["id"], None)
+        take_over(mine, page)
         since, more, pages = page["next"], page["has_more"], pages + 1
     return since, pages
+
+
+def take_over(mine, page):
+    mine.update({task["id"]: task for task in page["changed"]})
+    for entry in page["deleted"]:
+        mine.pop(entry["id"], None)
 
 
 def alive(client):
@@ -101,6 +107,44 @@ def test_what_changes_while_one_begins_is_not_missed(as_alice, alice, write):
         }[write]()
     follow(as_alice, mine, page["next"], 2)
     assert mine == alive(as_alice)
+
+
+# What another request does to a task meanwhile.
+WRITES = {
+    "create": lambda _, alice: TaskFactory(owner=alice),
+    "patch": lambda task, alice: Task.objects.owned_by(alice).filter(pk=task.pk).update(title="Later"),
+    "trash": lambda task, alice: Task.objects.owned_by(alice).filter(pk=task.pk).trash(),
+    "restore": lambda task, alice: Task.objects.owned_by(alice).filter(pk=task.pk).restore(),
+    "erase": lambda task, alice: Task.erase(alice.pk, [task.pk]),
+}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_while_a_page_is_read_is_delivered_later(as_alice, alice, begun, write):
+    """Wherever it happens: a client has the list in the end, or is told to start again."""
+    happened, number = True, 0
+    while happened:
+        TaskFactory(owner=alice)
+        task = TaskFactory(owner=alice, deleted_at=LONG_AGO if write == "restore" else None)
+        mine = {}
+        since = follow(as_alice, mine, "")[0] if begun else ""
+        if write == "erase" and begun:
+            WRITES["trash"](task, alice)
+        act = partial(WRITES[write], task, alice)
+        with meanwhile(before_statement(number), act) as happened:
+            page = as_alice.get(CHANGES, {"since": since})
+        following = page
+        for _ in range(2):
+            if following.status_code == 200:
+                take_over(mine, following.json())
+                following = as_alice.get(CHANGES, {"since": following.json()["next"]})
+        if following.status_code == 410:
+            assert write == "erase"
+        else:
+            assert mine == alive(as_alice), f"before statement {number}"
+        number += 1
+    assert number > 3
 
 
 # --- following -------------------------------------------------------------------
@@ -229,6 +273,20 @@ def test_a_beginning_is_not_disturbed_by_older_trash(as_alice, alice):
     mine = {task["id"]: task for task in page["changed"]}
     follow(as_alice, mine, page["next"], 1)
     assert mine == alive(as_alice)
+
+
+def test_a_token_that_has_expired_stays_expired(as_alice, alice):
+    """Also when older trash is deleted for good after younger trash."""
+    older, younger = TaskFactory.create_batch(2, owner=alice)
+    as_alice.delete(f"{TASKS}/{older.pk}")
+    between = ask(as_alice)["next"]
+    as_alice.delete(f"{TASKS}/{younger.pk}")
+    after = ask(as_alice)["next"]
+    as_alice.delete(f"{TASKS}/{younger.pk}?permanent=true")
+    assert_expired(as_alice, between)
+    as_alice.delete(f"{TASKS}/{older.pk}?permanent=true")
+    assert_expired(as_alice, between)
+    assert ask(as_alice, after)["deleted"] == []
 
 
 def test_what_is_purged_between_the_rows_and_the_floor_is_not_missed(as_alice, alice):

@@ -145,7 +145,7 @@ def pair(alice):
 
 def test_a_writer_that_is_slow_to_commit_is_not_missed(alice, as_alice, pair):
     def change(task):
-        writing.write(alice, lambda each: each.change(each.read([task.pk])[task.pk], title="After"))
+        writing.write(alice.pk, lambda each: each.change(each.read([task.pk])[task.pk], title="After"))
 
     mine = {}
     since = [follow(as_alice, mine, "")]

@@ -10,8 +10,10 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from conftest import ApiClient, at_once, waiting_for_a_lock
+from tasks import sql
 from tasks.models import ChangeCounter, Task
 from tasks.tests.factories import TaskFactory
+from tasks.tests.meanwhile import meanwhile
 from tasks.writing import write
 from users.models import User
 from users.tests.factories import UserFactory
@@ -219,7 +221,7 @@ def test_the_deletion_waits_for_a_writer_and_the_writer_not_for_it(alice):
     written = threading.Event()
 
     def write_and_close():
-        write(alice, decide)
+        write(alice.pk, decide)
         connections.close_all()
 
     def decide(writing):
@@ -272,6 +274,29 @@ def test_a_counter_is_locked_before_its_account_even_if_it_has_to_be_made(alice,
     assert before
     assert all("tasks_changecounter" in sql for sql in before)
     assert any("INSERT" in sql for sql in before)
+
+
+def test_a_deletion_selects_its_tasks_behind_the_lock(alice):
+    """What another writer restores until the lock is granted stays."""
+    restored, _ = TaskFactory.create_batch(2, owner=alice, deleted_at=timezone.now())
+    hers = Task.objects.filter(owner=alice)
+    with meanwhile(locks_a_counter, hers.filter(pk=restored.pk).restore) as happened:
+        Task.objects.trashed().filter(owner=alice).delete()
+    assert happened
+    assert list(hers) == [restored]
+
+
+def locks_a_counter(_, sql):
+    return 'INSERT INTO "tasks_changecounter"' in sql
+
+
+def test_counters_are_locked_in_the_order_of_their_owners(statements):
+    owners = sorted(UserFactory().pk for _ in range(4))
+    stamps = sql.advance(ChangeCounter, [owners[number] for number in (2, 0, 3, 1)], 1)
+    assert stamps.keys() == set(owners)
+    (parameters,) = [given for text, given in statements if locks_a_counter(0, text)]
+    locked = [str(each).replace("-", "") for each in parameters if not isinstance(each, int)]
+    assert locked == [owner.hex for owner in owners]
 
 
 def test_rows_are_stored_in_the_order_of_their_ids(as_alice, statements):

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import jwt
@@ -216,6 +217,37 @@ def test_a_token_naming_another_users_session_is_invalid(ask, claims, bob):
 
 def test_a_refresh_token_is_no_access_token(ask, session):
     assert_invalid(ask(f"Bearer {RefreshToken.of(session)}"))
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Return a function that sets the clock by which tokens expire. Seconds since 1970."""
+
+    def set_clock(now):
+        monkeypatch.setattr("users.authentication.time", SimpleNamespace(time=lambda: now))
+
+    return set_clock
+
+
+def test_an_access_token_expires_for_a_process_that_has_accepted_it(ask, claims, at):
+    token = f"Bearer {forge(claims)}"
+    at(claims["exp"])
+    assert [ask(token).status_code for _ in range(2)] == [200, 200]
+    at(claims["exp"] + 4.9)
+    assert ask(token).status_code == 200
+    at(claims["exp"] + 5)
+    assert ask(token).json()["code"] == "token_expired"
+    at(claims["exp"])
+    assert ask(token).status_code == 200
+
+
+def test_a_refresh_token_expires_for_a_process_that_has_accepted_it(anonymous, session, at):
+    token = str(RefreshToken.of(session))
+    expires_at = claims_of(token)["exp"]
+    at(expires_at)
+    assert anonymous.post("/api/v1/auth/refresh", {"refresh": token}).status_code == 200
+    at(expires_at + 5)
+    assert anonymous.post("/api/v1/auth/refresh", {"refresh": token}).json()["code"] == "token_expired"
 
 
 def test_an_expired_token_says_so(ask, claims):

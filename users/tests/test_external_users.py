@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 from django.conf import settings as configured
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tasks.models import Task
@@ -138,6 +139,26 @@ def test_name_and_email_follow_the_issuer(db, issuer):
     assert shown(call(by_key(issuer, name="Ada", email="ada@example.com"))) == ("Ada", "ada@example.com")
     assert shown(call(by_key(issuer, name="Ada L.", email="l@example.com"))) == ("Ada L.", "l@example.com")
     assert shown(call(by_key(issuer))) == ("Ada L.", "l@example.com")
+
+
+@pytest.mark.parametrize(
+    ("claims", "updates"),
+    [
+        ({"name": "Ada", "email": "ada@example.com"}, 0),
+        ({"name": "Ada"}, 0),
+        ({}, 0),
+        ({"name": "Ada L.", "email": "ada@example.com"}, 1),
+        ({"email": "l@example.com"}, 1),
+    ],
+    ids=str,
+)
+def test_a_profile_is_written_when_it_has_changed(db, issuer, claims, updates):
+    call(by_key(issuer, name="Ada", email="ada@example.com"))
+    for expected in (updates, 0):
+        with CaptureQueriesContext(connection) as queries:
+            assert call(by_key(issuer, **claims)).status_code == 200
+        assert sum('UPDATE "users_user"' in query["sql"] for query in queries) == expected
+        assert len(queries) == 1 + expected
 
 
 @pytest.mark.parametrize("name", ["山田\u3000太郎", "ন\u200d", "👩\u200d💻", "Ada\u00a0L.", "A" * 150])

@@ -7,17 +7,21 @@ called while the server is known to hang.
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from rest_framework_simplejwt.exceptions import TokenError
 
 from config.rest.problems import Problem
 from users import jwks
-from users.jwks import ATTEMPT_INTERVAL, MAX_BYTES, REFRESH_INTERVAL, STALE_IF_ERROR, KeySet
+from users.jwks import KeySet
 from users.tests.issuer import SigningKey, body, document, drip, hang, published, raw, serving, signing_key
 
 OLD, NEW = signing_key(kid="old"), signing_key(kid="new")
 LONGER_THAN_ANY_TEST = 600.0
+# What is promised, in seconds and bytes. Not imported: a change of them must be noticed here.
+ATTEMPT_INTERVAL, REFRESH_INTERVAL, STALE_IF_ERROR = 30, 600, 24 * 3600
+MAX_BYTES = 65_536
 AWAY = "503 service_unavailable"
 
 
@@ -151,6 +155,24 @@ def test_a_failure_keeps_known_keys_for_24_hours(server, keys, patience, failure
     later(keys, 15)
     assert told(keys, "old") == AWAY
     assert len(server.requests) == 2
+
+
+def test_the_intervals_are_30_seconds_10_minutes_and_24_hours(server, keys, monkeypatch):
+    def told_at(seconds, kid):
+        """Return what asking at this time comes to, and how many requests there were by then."""
+        monkeypatch.setattr(jwks, "time", SimpleNamespace(monotonic=lambda: seconds))
+        answer = told(keys, kid)
+        settled(keys)
+        return answer, len(server.requests)
+
+    assert told_at(0, "old") == ("EdDSA", 1)
+    assert told_at(29.9, "new") == ("unknown", 1)
+    assert told_at(30, "new") == ("unknown", 2)
+    assert told_at(30 + 600, "old") == ("EdDSA", 2)
+    server.answer = body(b"{}", status=500)
+    assert told_at(30 + 600.1, "old") == ("EdDSA", 3)
+    assert told_at(30 + 86_400, "old") == ("EdDSA", 4)
+    assert told_at(30 + 86_400.1, "old") == (AWAY, 4)
 
 
 def test_an_issuer_that_is_down_is_503_until_it_is_back():

@@ -166,6 +166,18 @@ def test_taking_the_password_away_ends_every_session(alice, signed_in):
     assert not alice.has_usable_password()
 
 
+@pytest.mark.parametrize("change", ["set_password", "set_unusable_password"])
+def test_the_session_that_is_named_is_kept_once(alice, signed_in, change):
+    kept = Session.objects.filter(user=alice).first()
+    alice.kept_session_id = kept.pk
+    {"set_password": lambda: alice.set_password(PASSWORD)}.get(change, alice.set_unusable_password)()
+    alice.save()
+    assert signed_in() == 1
+    assert Session.objects.alive().get() == kept
+    User.objects.get(pk=alice.pk).end_all_sessions()
+    assert signed_in() == 0
+
+
 def test_an_operator_who_disables_the_password_ends_every_session(client, alice):
     alice.set_password(PASSWORD)
     alice.save()

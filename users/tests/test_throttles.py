@@ -119,6 +119,14 @@ def test_another_way_to_write_an_email_is_no_new_counter(alice, email):
     assert log_in(email).status_code == 429
 
 
+def test_an_account_and_an_address_that_spell_another_pair_are_another_counter(alice):
+    assert statuses(log_in() for _ in range(6))[-1] == 429
+    email, address = f"{EMAIL}1", HERE.removeprefix("1")
+    assert email + address == EMAIL + HERE
+    assert log_in(email, address=address).status_code == 401
+    assert counts() == [1, 1, 6, 6]
+
+
 def test_a_body_that_cannot_be_an_attempt_is_not_counted(db, hashings):
     assert client_at().post("/api/v1/auth/login", {"email": EMAIL}).status_code == 400
     assert counts() == []

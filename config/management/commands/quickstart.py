@@ -1,4 +1,4 @@
-"""`manage.py quickstart`: what `make run` says before it serves."""
+"""`manage.py quickstart`: what `make run` prints before it serves."""
 
 import json
 import shlex
@@ -16,21 +16,21 @@ DEMO_TASKS = ("Read the API docs", "Create a task with curl", "Point a front end
 
 
 class Command(BaseCommand):
-    """Print where things are. An empty embedded database first gets a demo account."""
+    """Prints the URLs. An empty embedded database first gets a demo account."""
 
-    help = "Print the addresses and a curl line; make a demo account in an empty embedded database."
+    help = "Print the URLs and a curl line. Create a demo account in an empty embedded database."
 
     def handle(self, **_: Any) -> None:
-        """Print the addresses of the docs and the admin, and a line to paste."""
+        """Print the URLs of the docs and the admin, and a command to paste."""
         address = f"http://{settings.HOST}:{settings.PORT}"
         email, password = self.demo_account() or ("you@example.com", "your password")
         self.stdout.write(f"API docs    {address}/api/docs\nAdmin       {address}/admin/")
-        self.stdout.write("            (python manage.py createsuperuser makes an operator)")
+        self.stdout.write("            (python manage.py createsuperuser creates an operator)")
         self.stdout.write(f"Account     {email}, password: {password}")
         self.stdout.write(f"\n{curl_line(address, email, password)}\n")
 
     def demo_account(self) -> tuple[str, str] | None:
-        """Return the demo account's e-mail and password, making it where nobody is yet. Never staff."""
+        """Return the demo account's e-mail and password, created if there is no user. It is never staff."""
         users = get_user_model().objects
         if settings.DATABASE_URL != settings.EMBEDDED_DATABASE_URL or not settings.DEMO_PASSWORD:
             return None

@@ -1,4 +1,4 @@
-"""`manage.py purge_trash`: delete for good what has been in the trash for long."""
+"""`manage.py purge_trash`: delete old tasks in the trash for good."""
 
 import re
 import sys
@@ -12,32 +12,30 @@ from tqdm import tqdm
 
 from tasks.models import Task
 
-# One user's writes wait for no more rows than these.
+# A user's other writes wait while so many rows are deleted.
 BATCH_SIZE = 500
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(text: str) -> timedelta:
-    """Return the duration that is written `90s`, `15m`, `12h`, `30d` or `2w`."""
+    """Return a duration such as `90s`, `15m`, `12h`, `30d` or `2w`."""
     if not (match := re.fullmatch("([0-9]{1,4})([smhdw])", text)):
         raise ArgumentTypeError(f"{text!r} is no duration: write it as in 30d or 12h.")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
 class Command(BaseCommand):
-    """Empty the trash of what has been there for long, a few rows of one user at a time."""
+    """Deletes old tasks in the trash, a few rows of one user at a time."""
 
-    help = "Delete tasks for good that have been in the trash for long."
+    help = "Delete tasks for good that have been in the trash for a time."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare how long is long, and the dry run."""
-        parser.add_argument(
-            "--older-than", type=duration, default="30d", help="time in the trash, as in 12h (default 30d)"
-        )
-        parser.add_argument("--dry-run", action="store_true", help="only tell what would be deleted")
+        """Declare the time and the dry run."""
+        parser.add_argument("--older-than", type=duration, default="30d", help="such as 12h (default 30d)")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
 
     def handle(self, *, older_than: timedelta, dry_run: bool, **_: Any) -> str:
-        """Delete, and return a summary."""
+        """Delete the tasks and return a summary."""
         before = timezone.now() - older_than
         trash = Task.objects.trashed_before(before)
         if dry_run:

@@ -1,4 +1,4 @@
-"""`manage.py seed`: users with tasks, the same for the same arguments."""
+"""`manage.py seed`: create users with tasks, the same for the same arguments."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from tasks.models import Task
 
 BATCH_SIZE = 2000
-# Not the present: the same arguments must give the same rows tomorrow.
+# Not the present, because the same arguments must give the same rows tomorrow.
 LATEST = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
 VERBS = ("Buy", "Call", "Clean", "Draft", "Fix", "Order", "Pay", "Plan", "Read", "Review", "Send", "Write")
@@ -25,67 +25,54 @@ THINGS = ("bicycle", "budget", "cake", "contract", "garden", "invoice", "letter"
 
 
 class Command(BaseCommand):
-    """Create users with tasks for development and for measuring. What exists already is left as it is."""
+    """Creates users with tasks for development and benchmarks. Existing rows are left as they are."""
 
     help = "Create users with tasks. The same arguments give the same data, once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare how much to create, and from what randomness."""
+        """Declare the numbers of rows and the random seed."""
         parser.add_argument("--users", type=int, default=10, help="how many users (default 10)")
         parser.add_argument("--tasks-per-user", type=int, default=20, help="how many tasks each (default 20)")
-        parser.add_argument(
-            "--random-seed", type=int, default=0, help="another number, other data (default 0)"
-        )
-        parser.add_argument("--password", help="let the users sign in with this; without it they cannot")
-        parser.add_argument("--dry-run", action="store_true", help="only tell what would be created")
+        parser.add_argument("--random-seed", type=int, default=0, help="changes the data (default 0)")
+        parser.add_argument("--password", help="of all users; without it they cannot sign in")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be created")
 
-    def handle(
-        self,
-        *,
-        users: int,
-        tasks_per_user: int,
-        random_seed: int,
-        password: str | None,
-        dry_run: bool,
-        **_: Any,
-    ) -> str:
-        """Create what is missing, and return a summary. Raises CommandError for a negative number."""
+    def handle(self, *, users: int, tasks_per_user: int, random_seed: int, **options: Any) -> str:
+        """Create what is missing and return a summary. Raises CommandError for a negative number."""
         if users < 0 or tasks_per_user < 0:
             raise CommandError("--users and --tasks-per-user must be 0 or more.")
-        created = []
-        with tqdm(total=users * (1 + tasks_per_user), unit=" rows", file=sys.stderr) as progress:
-            people = self.make_users(users, random_seed, make_password(password))
-            for rows in (people, self.make_tasks(users, tasks_per_user, random_seed)):
+        created, total = [], users * (1 + tasks_per_user)
+        people = make_users(users, random_seed, make_password(options["password"]))
+        with tqdm(total=total, unit=" rows", file=sys.stderr) as progress:
+            for rows in (people, make_tasks(users, tasks_per_user, random_seed)):
                 created.append(0)
                 while batch := list(islice(rows, BATCH_SIZE)):
-                    created[-1] += create_missing(batch, dry_run=dry_run)
+                    created[-1] += create_missing(batch, dry_run=options["dry_run"])
                     progress.update(len(batch))
-        verb = "Would create" if dry_run else "Created"
-        existing = users * (1 + tasks_per_user) - sum(created)
+        verb = "Would create" if options["dry_run"] else "Created"
+        existing = total - sum(created)
         return f"{verb} {created[0]} users and {created[1]} tasks; {existing} rows existed already."
 
-    def make_users(self, users: int, seed: int, password: str) -> Iterator[models.Model]:
-        """Yield the users, in the order of their numbers."""
-        for number in range(users):
-            yield get_user_model()(
-                id=user_id(seed, number),
-                email=f"user{number}.seed{seed}@example.com",
-                name=f"User {number}",
-                password=password,
-                created_at=LATEST - YEAR,
-            )
 
-    def make_tasks(self, users: int, tasks_per_user: int, seed: int) -> Iterator[models.Model]:
-        """Yield the tasks of each user; asked for more, a user gets the same ones first."""
-        for number in range(users):
-            random = Random(f"tasks {seed} {number}")  # noqa: S311  (data to look at, not a secret)
-            owner = user_id(seed, number)
-            for _ in range(tasks_per_user):
-                yield make_task(random, owner)
+def make_users(users: int, seed: int, password: str) -> Iterator[models.Model]:
+    """Yield the users, in the order of their numbers."""
+    for number in range(users):
+        email, name = f"user{number}.seed{seed}@example.com", f"User {number}"
+        user = get_user_model()(id=user_id(seed, number), email=email, name=name, created_at=LATEST - YEAR)
+        user.password = password
+        yield user
+
+
+def make_tasks(users: int, tasks_per_user: int, seed: int) -> Iterator[models.Model]:
+    """Yield the tasks of each user. With a larger number, each user gets the same tasks first."""
+    for number in range(users):
+        random = Random(f"tasks {seed} {number}")  # noqa: S311  (sample data, not a secret)
+        for _ in range(tasks_per_user):
+            yield make_task(random, user_id(seed, number))
 
 
 def make_task(random: Random, owner: UUID) -> Task:
-    """Return a task of the past year; three in ten are completed."""
+    """Return a task of the past year. Three in ten are completed."""
     created_at = LATEST - YEAR * random.random()
     completed_at = created_at + (LATEST - created_at) * random.random() if random.random() < 0.3 else None  # noqa: PLR2004  (three in ten)
     return Task(
@@ -102,18 +89,18 @@ def make_task(random: Random, owner: UUID) -> Task:
 
 def user_id(seed: int, number: int) -> UUID:
     """Return the id of a seeded user."""
-    return uuid7_at(LATEST - YEAR, Random(f"user {seed} {number}"))  # noqa: S311  (the same)
+    return uuid7_at(LATEST - YEAR, Random(f"user {seed} {number}"))  # noqa: S311  (sample data)
 
 
 def uuid7_at(moment: datetime, random: Random) -> UUID:
-    """Return a UUIDv7 of a moment, whose random bits can be had again. RFC 9562, section 5.7."""
+    """Return a UUIDv7 of a moment with reproducible random bits. RFC 9562, section 5.7."""
     milliseconds = int(moment.timestamp() * 1000)
     bits = random.getrandbits(74)
     return UUID(int=milliseconds << 80 | 7 << 76 | bits >> 62 << 64 | 2 << 62 | bits & (1 << 62) - 1)
 
 
 def create_missing(batch: list[models.Model], *, dry_run: bool) -> int:
-    """Insert the rows of a batch that are not there yet; return how many those are."""
+    """Insert the rows of a batch that do not exist. Return how many."""
     manager = type(batch[0])._default_manager  # noqa: SLF001  (Django documents it)
     existing = set(manager.filter(pk__in=[row.pk for row in batch]).values_list("pk", flat=True))
     missing = [row for row in batch if row.pk not in existing]

@@ -1,4 +1,4 @@
-"""`manage.py changepassword EMAIL`: Django's own cannot tell a local account from others with its e-mail."""
+"""`manage.py changepassword EMAIL`: Django's own command cannot tell local accounts from external ones."""
 
 import getpass
 from typing import Any
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("email", help="the account's e-mail, in any case")
 
     def handle(self, *, email: str, **_: Any) -> str:
-        """Ask for the password twice, and store it. Raises CommandError where either is no good."""
+        """Ask for the password twice and store it. Raises CommandError if it is not accepted."""
         try:
             user = User.objects.get_by_natural_key(email)
         except User.DoesNotExist:

@@ -1,4 +1,4 @@
-"""`manage.py issue_token EMAIL`: an access token for development."""
+"""`manage.py issue_token EMAIL`: print an access token for development."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from users.models import Session, User
 
 
 class Command(BaseCommand):
-    """Print an access token of a new session of a local account."""
+    """Prints an access token of a new session of a local account."""
 
-    help = "Print an access token for a local account, to try the API with. Refused while DEBUG is off."
+    help = "Print an access token for a local account, to try the API. Needs DEBUG."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the account and the override."""
         parser.add_argument("email", help="the account's e-mail")
-        parser.add_argument("--force", action="store_true", help="issue it although DEBUG is off")
+        parser.add_argument("--force", action="store_true", help="do it although DEBUG is off")
 
     def handle(self, *, email: str, force: bool, **_: Any) -> str:
-        """Return the token. Raises CommandError where there is no such active account."""
+        """Return the token. Raises CommandError if there is no such active account."""
         if not (settings.DEBUG or force):
             raise CommandError("DEBUG is off: a token for a real account needs --force.")
         try:

@@ -1,4 +1,4 @@
-"""`manage.py purge_sessions`: delete what has ended."""
+"""`manage.py purge_sessions`: delete ended sessions, old throttle counters and old tombstones."""
 
 import time
 from typing import Any
@@ -12,16 +12,16 @@ from users.models import Session, Throttle, Tombstone
 
 
 class Command(BaseCommand):
-    """Delete sessions that ended, counters whose window is over, and tombstones past their time."""
+    """Deletes ended sessions, throttle counters of past periods, and tombstones past their lifetime."""
 
-    help = "Delete ended sessions, spent throttle counters and old tombstones."
+    help = "Delete ended sessions, old throttle counters and old tombstones."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the dry run."""
-        parser.add_argument("--dry-run", action="store_true", help="only tell what would be deleted")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
 
     def handle(self, *, dry_run: bool, **_: Any) -> str:
-        """Delete, and return a summary."""
+        """Delete the rows and return a summary."""
         now = timezone.now()
         ended = Q(revoked_at__lt=now) | Q(expires_at__lt=now)
         idle = Q(last_refreshed_at__lt=now - settings.SESSION_IDLE_TIMEOUT)
@@ -31,5 +31,5 @@ class Command(BaseCommand):
             "tombstones": Tombstone.objects.filter(created_at__lt=now - settings.TOMBSTONE_LIFETIME),
         }
         counts = {name: rows.count() if dry_run else rows.delete()[0] for name, rows in querysets.items()}
-        said = ", ".join(f"{count} {name}" for name, count in counts.items())
-        return f"{'Would delete' if dry_run else 'Deleted'} {said}."
+        summary = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return f"{'Would delete' if dry_run else 'Deleted'} {summary}."
