@@ -90,7 +90,7 @@ def test_every_code_is_listed():
 
 
 @pytest.mark.parametrize("page", ["/api/docs", "/api/docs/", "/api/redoc"])
-def test_the_pages_fetch_nothing_from_elsewhere(client, page):
+def test_the_pages_fetch_nothing_from_elsewhere(client, page, db):
     answer = client.get(page)
     assert answer.status_code == 200
     text = answer.content.decode()

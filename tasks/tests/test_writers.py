@@ -155,15 +155,25 @@ def everything():
     return list(Task.objects.order_by("id").values()), list(ChangeCounter.objects.order_by("owner").values())
 
 
-@pytest.mark.parametrize("fields", [["owner"], ["title"]])
-def test_an_upsert_does_not_take_over_a_task(alice, bob, task, fields):
+@pytest.mark.parametrize("fields", [["owner", "version"], ["title", "version"]])
+@pytest.mark.parametrize("positional", [False, True])
+def test_an_upsert_is_refused(alice, bob, task, fields, positional):
+    """PostgreSQL and SQLite would overwrite the row of whoever owns it."""
     before = everything()
     upserted = [Task(id=task.pk, owner=bob, title="Bob's")]
+    options = {"update_conflicts": True, "update_fields": fields, "unique_fields": ["id"]}
     with pytest.raises(ValueError, match="another owner's task"), transaction.atomic():
-        Task.objects.bulk_create(
-            upserted, update_conflicts=True, unique_fields=["id"], update_fields=[*fields, "version"]
-        )
-    assert everything()[0] == before[0]
+        if positional:
+            Task.objects.bulk_create(upserted, None, False, *options.values())
+        else:
+            Task.objects.bulk_create(upserted, **options)
+    assert everything() == before
+
+
+def test_a_creation_that_ignores_conflicts_leaves_the_row_alone(alice, task):
+    before = Task.objects.values().get(pk=task.pk)
+    Task.objects.bulk_create([Task(id=task.pk, owner=alice, title="After")], ignore_conflicts=True)
+    assert Task.objects.values().get(pk=task.pk) == before
 
 
 def test_a_fixture_of_tasks_alone_is_counted(tmp_path, alice, task, as_alice):
