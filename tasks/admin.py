@@ -30,7 +30,7 @@ class TrashFilter(admin.SimpleListFilter):
 class TaskAdmin(admin.ModelAdmin):
     """All users' tasks. The owner is chosen once. To complete, trash and restore are actions.
 
-    Django's own deletion is for good.
+    Django's own deletion is permanent.
     """
 
     list_display = ("title", "owner", "completed", "created_at", "deleted_at")

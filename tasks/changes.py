@@ -77,13 +77,13 @@ def changes_since(owner_id: UUID, since: str, limit: int) -> tuple[list[Task], s
 
     The oldest change is first. The trash is included.
 
-    Raises Problem("sync_token_expired") for a token that misses what was deleted for good, or that
+    Raises Problem("sync_token_expired") for a token that misses what was deleted permanently, or that
     is another user's, damaged, or signed by another service.
     """
     if since:
         token = SyncToken.decode(since, owner_id)
         rows = read_rows(owner_id, token, limit)
-        # The counter after the rows: a task that was deleted for good meanwhile is missing in them.
+        # The counter after the rows: a task that was deleted permanently meanwhile is missing in them.
         if not is_usable(token, ChangeCounter.read(owner_id)):
             raise expired()
     else:

@@ -35,7 +35,7 @@ class TaskListQuery(PageQuery):
 class DeletionQuery(serializers.Serializer[Any]):
     """The parameter of a deletion."""
 
-    permanent = SwitchField(help_text="`true` deletes for good instead of to the trash.")
+    permanent = SwitchField(help_text="`true` deletes permanently instead of moving to the trash.")
 
 
 def filter_tasks(tasks: "TaskQuerySet", parameters: Mapping[str, Any]) -> "TaskQuerySet":

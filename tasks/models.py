@@ -168,7 +168,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             return super().bulk_create(tasks, *args, **kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the rows for good, in one transaction per owner."""
+        """Delete the rows permanently, in one transaction per owner."""
         count = 0
         for owner in self.owner_ids():
             with transaction.atomic():
@@ -261,12 +261,12 @@ class Task(models.Model):
             raise ValueError(OWNER_FIXED)
 
     def delete(self, *_: Any, **__: Any) -> tuple[int, dict[str, int]]:
-        """Delete the row for good."""
+        """Delete the row permanently."""
         return Task.objects.filter(owner=self.owner_id, pk=self.pk).delete()
 
     @classmethod
     def erase(cls, owner_id: UUID, ids: Sequence[UUID]) -> list[int]:
-        """Delete tasks of one owner for good. Return the versions that they had.
+        """Delete tasks of one owner permanently. Return the versions that they had.
 
         What was in the trash is in the feed up to its version. What was not leaves no trace, so that
         every client that synchronised before must start again.

@@ -126,7 +126,7 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
         return self.perform_on_task(request, "update")
 
     def destroy(self, request: Request, *_: Any, **__: Any) -> Response:
-        """Move a task to the trash, or delete it for good."""
+        """Move a task to the trash, or delete it permanently."""
         if self.query["permanent"] == "true":
             return self.erase(request)
         return self.perform_on_task(request, "delete")
@@ -176,7 +176,7 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
         return Response(self.represent(task), result.status, headers=headers)
 
     def erase(self, request: Request) -> Response:
-        """Delete the task in the URL for good, whether or not it is in the trash."""
+        """Delete the task in the URL permanently, whether or not it is in the trash."""
         if_match, pk = read_etags(request, "If-Match"), parse_uuid(self.kwargs["id"])
         with transaction.atomic():
             versions = Task.erase(self.owner.pk, [pk]) if pk else []

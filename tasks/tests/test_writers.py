@@ -162,11 +162,9 @@ def test_an_upsert_is_refused(alice, bob, task, fields, positional):
     before = everything()
     upserted = [Task(id=task.pk, owner=bob, title="Bob's")]
     options = {"update_conflicts": True, "update_fields": fields, "unique_fields": ["id"]}
+    arguments = (None, False, *options.values()) if positional else ()
     with pytest.raises(ValueError, match="another owner's task"), transaction.atomic():
-        if positional:
-            Task.objects.bulk_create(upserted, None, False, *options.values())
-        else:
-            Task.objects.bulk_create(upserted, **options)
+        Task.objects.bulk_create(upserted, *arguments, **({} if positional else options))
     assert everything() == before
 
 

@@ -1,4 +1,4 @@
-"""`manage.py purge_trash`: delete old tasks in the trash for good."""
+"""`manage.py purge_trash`: delete old tasks in the trash permanently."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ def duration(text: str) -> timedelta:
 class Command(BaseCommand):
     """Deletes old tasks in the trash, a few rows of one user at a time."""
 
-    help = "Delete tasks for good that have been in the trash for a time."
+    help = "Delete tasks permanently that have been in the trash for a time."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the time and the dry run."""
