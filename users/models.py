@@ -12,14 +12,14 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.functional import cached_property
 from uuid_utils.compat import uuid7
 
-from users.deletion import Tombstone, prepare_deletion
+from users.deletion import prepare_deletion
 
 if TYPE_CHECKING:
     from config.db.prepared import Param
 
-__all__ = ["Session", "Throttle", "Tombstone", "User"]
 
 EMAIL_MISSING = "A local account needs an e-mail; one of another issuer a subject."
 EMAIL_TAKEN = "An account with this e-mail exists."
@@ -105,9 +105,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email or str(self.id)
 
-    @property
+    @cached_property
     def public_id(self) -> str:
-        """The id that clients use: the issuer's subject, or the UUID of a local account."""
+        """Return the id that clients use: the issuer's subject, or the UUID of a local account."""
         return self.subject or str(self.id)
 
     def accepts_token_from(self, issued_at: float | None) -> bool:

@@ -1,4 +1,7 @@
-"""Servers that run, and requests to them that no client library would send."""
+"""Run a gunicorn on the test database, and send it requests that no client library sends.
+
+gunicorn imports this module too, for `patient_application`. Therefore it imports no models.
+"""
 
 import http.client
 import json
@@ -7,29 +10,34 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from email.message import Message
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import connection
 
-from conftest import database_url_of_tests, free_port
+# Seconds until a test gives up waiting. A test on a busy machine takes a fraction of them.
+DEADLINE = 300
 
 
-class Answer(NamedTuple):
-    """What came back; read like the answer of a test client."""
+class Response(NamedTuple):
+    """A response with the attributes of a test client's response."""
 
     status_code: int
     headers: Message
     content: bytes
 
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.content)
 
 
-def send(server, line, *headers, body=b""):
-    """Send a request line, headers and a body as they are, and return the answer."""
+def send(server: str, line: str, *headers: str, body: bytes = b"") -> Response:
+    """Send a request line, headers and a body unchanged, and return the response."""
     address = urlsplit(server)
     lines = [f"{line} HTTP/1.1", f"Host: {address.netloc}", "Connection: close", *headers]
     if not any(header.startswith(("Transfer-Encoding", "Content-Length")) for header in headers) and body:
@@ -37,16 +45,56 @@ def send(server, line, *headers, body=b""):
     if any(header.startswith("Host: ") for header in headers):
         del lines[1]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
-        connection.sendall(head + body)
-        response = http.client.HTTPResponse(connection, method=line.partition(" ")[0])
+    with socket.create_connection((address.hostname, address.port), timeout=DEADLINE) as link:
+        link.sendall(head + body)
+        response = http.client.HTTPResponse(link, method=line.partition(" ")[0])
         response.begin()
-        return Answer(response.status, response.headers, response.read())
+        return Response(response.status, response.headers, response.read())
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Return when the condition holds. Fails after DEADLINE."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE} s"
+        time.sleep(0.02)
+
+
+def database_url_of_tests() -> str:
+    """Return the URL of the test database, for another process."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def is_listening(port: int) -> bool:
+    """Return whether 127.0.0.1 accepts connections on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def listeners(port: int) -> set[str]:
+    """Return the inodes of the sockets that listen on a port: one for each worker. Linux only: proc(5)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
 
 
 @contextmanager
-def gunicorn(log, **environment):
-    """Yield the address and the process of one more gunicorn on the test database."""
+def gunicorn(
+    log: Path, *arguments: str, **environment: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run a gunicorn on the test database. Yield its address and process when its socket listens.
+
+    The application may not be loaded by then. `arguments` go to gunicorn, its output goes to `log`.
+    """
     port = free_port()
     environment = {
         **os.environ,
@@ -57,20 +105,44 @@ def gunicorn(log, **environment):
     }
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"],
+            [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", *arguments],
             cwd=settings.BASE_DIR,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
+        wait_for(lambda: is_listening(port) or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
-        process.wait(timeout=35)
+        process.wait(timeout=DEADLINE)
+
+
+# --- limits that a busy machine does not exceed --------------------------------
+
+
+def patient(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a database connection, with DEADLINE for every limit of a few seconds.
+
+    Through a pooler the limits of statements and locks stay. They are the role's.
+    """
+    if "timeout" in options:
+        return {**options, "timeout": DEADLINE}
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    # The last of several values counts.
+    raised = "".join(f" -c {limit}={DEADLINE}s" for limit in limits)
+    startup = {"options": options["options"] + raised} if "options" in options else {}
+    return {**options, "connect_timeout": DEADLINE, **startup}
+
+
+def patient_application() -> Callable[..., Any]:
+    """Return the WSGI application with limits that a busy machine does not exceed."""
+    from config import settings as module  # noqa: PLC0415  (Django reads the settings when it starts)
+
+    module.DATABASES["default"]["OPTIONS"] = patient(module.DATABASES["default"]["OPTIONS"])
+    module.REFRESH_GRACE_PERIOD = timedelta(hours=1)
+    from config.wsgi import application  # noqa: PLC0415  (starts Django)
+
+    return application

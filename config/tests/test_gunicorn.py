@@ -1,4 +1,4 @@
-"""How it is served, and what it believes of a proxy."""
+"""How gunicorn serves the project, and which headers of a proxy are trusted."""
 
 import http.client
 import importlib
@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,19 +19,21 @@ from django.test import Client
 from gunicorn.workers.gthread import ThreadWorker
 
 from config.tests.problems import assert_problem
-from config.tests.serving import gunicorn, send
-from conftest import wait_for
+from config.tests.serving import DEADLINE, gunicorn, is_listening, listeners, send, wait_for
 from tasks.models import Task
 
 TASKS = "/api/v1/tasks"
 BY_TLS = "X-Forwarded-Proto: https"
+# Production's server cuts off a request 30 s after it was told to stop.
+PATIENT = f"--graceful-timeout={DEADLINE}"
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the workers share a socket")
 
 
 def authorization_of(client):
     return f"Authorization: {client._credentials['HTTP_AUTHORIZATION']}"
 
 
-def test_the_configuration_comes_of_the_settings():
+def test_the_configuration_comes_from_the_settings():
     serving = runpy.run_path(str(settings.BASE_DIR / "config" / "gunicorn.py"))
     assert serving["bind"] == "127.0.0.1:8000"
     assert issubclass(serving["worker_class"], ThreadWorker)
@@ -44,7 +45,7 @@ def test_the_configuration_comes_of_the_settings():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_believed_to_have_come_by_tls(server, as_alice):
+def test_no_client_is_believed_to_use_tls(server, as_alice):
     created = send(
         server,
         f"POST {TASKS}",
@@ -84,16 +85,16 @@ def test_links_have_the_scheme_of_a_proxy_that_is_trusted(as_alice, settings, tr
         ("get", "/health/ready", False),
     ],
 )
-def test_http_is_sent_to_https_but_for_health(settings, db, method, path, redirected):
+def test_http_is_redirected_to_https_except_for_health(settings, db, method, path, redirected):
     settings.SECURE_SSL_REDIRECT = True
-    answer = getattr(Client(), method)(path)
+    response = getattr(Client(), method)(path)
     if redirected:
-        assert (answer.status_code, answer.headers["Location"]) == (301, f"https://testserver{path}")
+        assert (response.status_code, response.headers["Location"]) == (301, f"https://testserver{path}")
     else:
-        assert answer.status_code != 301
+        assert response.status_code != 301
 
 
-def test_behind_a_trusted_proxy_nothing_is_redirected_in_circles(settings, db):
+def test_behind_a_trusted_proxy_nothing_is_redirected_forever(settings, db):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     assert_problem(Client().get(TASKS, headers={"x-forwarded-proto": "https"}), "not_authenticated")
@@ -102,7 +103,7 @@ def test_behind_a_trusted_proxy_nothing_is_redirected_in_circles(settings, db):
 @pytest.mark.parametrize(
     ("trusted", "status"), [([], 403), (["https://ops.example.com"], 302), (["https://example.com"], 403)]
 )
-def test_a_form_of_another_origin_must_be_trusted(settings, admin_user, trusted, status):
+def test_a_form_from_another_origin_must_be_trusted(settings, admin_user, trusted, status):
     settings.CSRF_TRUSTED_ORIGINS = trusted
     client = Client(enforce_csrf_checks=True)
     client.get("/admin/login/")
@@ -111,19 +112,19 @@ def test_a_form_of_another_origin_must_be_trusted(settings, admin_user, trusted,
         "password": "password",
         "csrfmiddlewaretoken": client.cookies["csrftoken"].value,
     }
-    answer = client.post("/admin/login/?next=/admin/", form, headers={"origin": "https://ops.example.com"})
-    assert answer.status_code == status
+    response = client.post("/admin/login/?next=/admin/", form, headers={"origin": "https://ops.example.com"})
+    assert response.status_code == status
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_listens_on_loopback_and_stops_when_told(tmp_path):
+def test_a_server_listens_on_loopback_and_stops_on_sigterm(tmp_path):
     log = tmp_path / "server.log"
     with gunicorn(log) as (server, process):
         port = urlsplit(server).port
         assert send(server, "GET /health").status_code == 200
         assert f"Listening at: http://127.0.0.1:{port}" in log.read_text()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=DEADLINE) == 0
     assert os.environ["SECRET_KEY"] not in log.read_text()
 
 
@@ -135,7 +136,7 @@ def test_two_servers_do_not_share_a_port(tmp_path):
             env={**os.environ, "PORT": str(urlsplit(server).port)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE,
             check=False,
         )
         assert second.returncode == 1
@@ -143,13 +144,18 @@ def test_two_servers_do_not_share_a_port(tmp_path):
         assert send(server, "GET /health").status_code == 200
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the workers share a socket")
+@linux_only
 @pytest.mark.django_db(transaction=True)
 def test_every_worker_gets_its_share_of_the_connections(tmp_path):
-    """Of 40 connections fewer than 5 for one of two workers is once in ten million runs."""
-    with gunicorn(tmp_path / "server.log", WEB_CONCURRENCY="2") as (server, process), ExitStack() as stack:
+    """That one of two workers gets fewer than 5 of 40 connections happens once in ten million runs."""
+    keepalive = f"--keep-alive={DEADLINE}"
+    with (
+        gunicorn(tmp_path / "server.log", keepalive, WEB_CONCURRENCY="2") as (server, process),
+        ExitStack() as stack,
+    ):
+        wait_for(lambda: len(listeners(urlsplit(server).port)) == 2)
         for _ in range(40):
-            client = http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)
+            client = http.client.HTTPConnection(urlsplit(server).netloc, timeout=DEADLINE)
             stack.enter_context(closing(client))
             client.request("GET", "/health")
             client.getresponse().read()
@@ -162,29 +168,34 @@ def test_every_worker_gets_its_share_of_the_connections(tmp_path):
     assert min(held) >= 5, held
 
 
+@linux_only
 @pytest.mark.django_db(transaction=True)
 def test_a_reload_refuses_no_connection(tmp_path):
-    """While an old worker finishes what a slow client has begun, the new ones get all that comes."""
-    log = tmp_path / "server.log"
-    with gunicorn(log, WEB_CONCURRENCY="2") as (server, process), ExitStack() as stack:
+    """While the old worker finishes the request of a slow client, the new one gets all connections.
+
+    gunicorn logs "Booting worker" before the worker listens, so the test looks at the sockets.
+    """
+    with gunicorn(tmp_path / "server.log", PATIENT) as (server, process), ExitStack() as stack:
         address = urlsplit(server)
-        slow = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+        # A worker that is still loading the application can miss the signal to stop.
+        assert send(server, "GET /health").status_code == 200
+        slow = stack.enter_context(socket.create_connection((address.hostname, address.port), DEADLINE))
         slow.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        old = listeners(address.port)
         process.send_signal(signal.SIGHUP)
-        wait_for(lambda: log.read_text().count("Booting worker") == 4)
-        answers = [send(server, "GET /health").status_code for _ in range(60)]
+        wait_for(lambda: len(listeners(address.port) - old) == 1 and not listeners(address.port) & old)
+        statuses = [send(server, "GET /health").status_code for _ in range(60)]
         slow.sendall(b"Connection: close\r\n\r\n")
         assert slow.recv(12) == b"HTTP/1.1 200"
-    assert answers == [200] * 60
+    assert statuses == [200] * 60
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_request_in_flight_is_finished_when_the_server_stops(as_alice, tmp_path):
-    log = tmp_path / "server.log"
     body = b'{"title": "x"}'
     with (
-        gunicorn(log) as (server, process),
-        closing(http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)) as client,
+        gunicorn(tmp_path / "server.log", PATIENT) as (server, process),
+        closing(http.client.HTTPConnection(urlsplit(server).netloc, timeout=DEADLINE)) as client,
     ):
         client.putrequest("POST", TASKS)
         client.putheader(*authorization_of(as_alice).split(": "))
@@ -192,17 +203,15 @@ def test_a_request_in_flight_is_finished_when_the_server_stops(as_alice, tmp_pat
             client.putheader(*header)
         client.putheader("Expect", "100-continue")
         client.endheaders()
-        # A thread has it from now on, and waits for the body.
+        # From now on a thread has the request and waits for the body.
         assert client.sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         process.send_signal(signal.SIGTERM)
-        while "Handling signal: term" not in log.read_text():
-            time.sleep(0.1)
-        time.sleep(0.5)
+        wait_for(lambda: not is_listening(urlsplit(server).port))
         assert process.poll() is None
         client.send(body)
-        answer = client.getresponse()
-        assert (answer.status, json.load(answer)["title"]) == (201, "x")
-        assert process.wait(timeout=60) == 0
+        response = client.getresponse()
+        assert (response.status, json.load(response)["title"]) == (201, "x")
+        assert process.wait(timeout=DEADLINE) == 0
     assert Task.objects.get().title == "x"
 
 
@@ -210,7 +219,7 @@ def test_a_request_in_flight_is_finished_when_the_server_stops(as_alice, tmp_pat
 def test_a_connection_is_kept_for_the_next_request(server, as_alice):
     headers = {"Authorization": as_alice._credentials["HTTP_AUTHORIZATION"]}
     sockets = set()
-    with closing(http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)) as client:
+    with closing(http.client.HTTPConnection(urlsplit(server).netloc, timeout=DEADLINE)) as client:
         for method, path in (("GET", TASKS), ("GET", "/nowhere"), ("DELETE", TASKS), ("GET", "/health")):
             client.request(method, path, headers=headers)
             client.getresponse().read()

@@ -6,7 +6,8 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from conftest import ApiClient
-from users.models import Session, Throttle, Tombstone, User
+from users.deletion import Tombstone
+from users.models import Session, Throttle, User
 from users.tests.factories import UserFactory
 
 PASSWORD = "an operator's password"

@@ -11,7 +11,8 @@ from config.request_log import make_formatter
 from conftest import ApiClient
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from users.models import Session, Tombstone, User
+from users.deletion import Tombstone
+from users.models import Session, User
 from users.tests.factories import UserFactory
 
 EMAIL, NAME = "alice@example.com", "Alice Liddell"

@@ -16,7 +16,8 @@ from django.utils import timezone
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from users.authentication import AccessToken
-from users.models import Session, Tombstone, User
+from users.deletion import Tombstone
+from users.models import Session, User
 from users.tests.issuer import SUBJECT, by_key, by_secret, call
 
 MINUTE = 60

@@ -10,7 +10,8 @@ from django.utils import timezone
 from conftest import ApiClient
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from users.models import Session, Throttle, Tombstone, User
+from users.deletion import Tombstone
+from users.models import Session, Throttle, User
 from users.tests.factories import UserFactory
 
 HOUR = timedelta(hours=1)

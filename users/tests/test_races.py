@@ -1,4 +1,4 @@
-"""What is asked for at once, by threads and by processes, ends in one state."""
+"""Concurrent requests, in threads and in two processes, leave one consistent state."""
 
 import re
 import threading
@@ -15,11 +15,12 @@ from users.tests.factories import UserFactory
 
 PASSWORD = "a long pass phrase"
 AUTH = "/api/v1/auth"
+pytestmark = pytest.mark.usefixtures("patience")
 
 
 @pytest.fixture(scope="module")
 def processes(django_db_setup, django_db_blocker):
-    """Yield the addresses of two servers, of one process each."""
+    """Yield the addresses of two servers with one process each."""
     with serve(WEB_CONCURRENCY="1") as one, serve(WEB_CONCURRENCY="1") as other:
         yield one, other
 
@@ -31,27 +32,27 @@ def alice(transactional_db):
 
 @pytest.fixture(params=["threads", "processes"])
 def post(request, transactional_db):
-    """Return `post(number, path, body)`: the status and the body that the caller of that number gets."""
+    """Return `post(number, path, body)`, which returns the status and the body of the response."""
     if request.param == "processes":
         addresses = request.getfixturevalue("processes")
         return lambda number, path, body: send(f"{addresses[number % 2]}{AUTH}/{path}", body)
 
     def call(number, path, body):
-        answer = ApiClient().post(f"{AUTH}/{path}", body)
-        return answer.status_code, answer.json()
+        response = ApiClient().post(f"{AUTH}/{path}", body)
+        return response.status_code, response.json()
 
     return call
 
 
-def test_of_eight_refreshes_at_once_one_successor_lives(post, alice, settings):
+def test_eight_concurrent_refreshes_get_one_successor(post, alice, settings):
     settings.REFRESH_GRACE_PERIOD = timedelta(hours=1)
     session = Session.begin(alice)
     spent = {str(RefreshToken.of(session))}
     for _ in range(10):
         body = {"refresh": str(RefreshToken.of(session))}
-        answers = at_once(8, lambda number, body=body: post(number, "refresh", body))
-        assert Counter(status for status, _ in answers) == {200: 8}
-        successors = {tokens["refresh"] for _, tokens in answers}
+        responses = at_once(8, lambda number, body=body: post(number, "refresh", body))
+        assert Counter(status for status, _ in responses) == {200: 8}
+        successors = {tokens["refresh"] for _, tokens in responses}
         assert len(successors) == 1
         assert not successors & spent
         spent |= successors
@@ -60,10 +61,10 @@ def test_of_eight_refreshes_at_once_one_successor_lives(post, alice, settings):
     assert Session.objects.alive().count() == 1
 
 
-def test_of_eight_registrations_of_one_email_one_succeeds(post):
+def test_of_eight_concurrent_registrations_of_one_email_one_succeeds(post):
     emails = ["alice@example.com", "ALICE@example.com"]
-    answers = at_once(8, lambda n: post(n, "register", {"email": emails[n // 4], "password": PASSWORD}))
-    assert Counter(body.get("code", status) for status, body in answers) == {201: 1, "email_taken": 7}
+    responses = at_once(8, lambda n: post(n, "register", {"email": emails[n // 4], "password": PASSWORD}))
+    assert Counter(body.get("code", status) for status, body in responses) == {201: 1, "email_taken": 7}
     assert User.objects.count() == Session.objects.count() == 1
 
 
@@ -71,11 +72,11 @@ def test_a_session_that_ends_while_it_is_refreshed_stays_ended(alice):
     for _ in range(5):
         session = Session.begin(alice)
         body = {"refresh": str(RefreshToken.of(session))}
-        answers = at_once(
+        responses = at_once(
             8, lambda n, body=body: ApiClient().post(f"{AUTH}/{'refresh' if n else 'logout'}", body)
         )
-        assert answers[0].status_code == 204
-        assert {answer.status_code for answer in answers[1:]} <= {200, 401}
+        assert responses[0].status_code == 204
+        assert {response.status_code for response in responses[1:]} <= {200, 401}
     assert Session.objects.alive().count() == 0
 
 
@@ -88,7 +89,7 @@ def test_a_session_that_ends_while_it_is_refreshed_stays_ended(alice):
     ],
 )
 def test_an_account_is_locked_before_its_sessions(alice, method, path, body):
-    """Two that lock in different order would deadlock."""
+    """Two requests that lock them in different orders would deadlock."""
     client = ApiClient().sign_in(alice)
     assert getattr(client, method)(f"{AUTH}/{path}", body).status_code == 204
     account, sessions = (
@@ -104,9 +105,9 @@ def test_an_account_is_deleted_while_it_is_written_to(alice):
 
     def write():
         while not deleted.is_set():
-            answer = ApiClient(**token).post("/api/v1/tasks", {"title": "Feed the rabbit"})
-            if answer.status_code != 201:
-                return answer.status_code
+            response = ApiClient(**token).post("/api/v1/tasks", {"title": "Feed the rabbit"})
+            if response.status_code != 201:
+                return response.status_code
         return 201
 
     def act(number):
@@ -117,7 +118,7 @@ def test_an_account_is_deleted_while_it_is_written_to(alice):
         finally:
             deleted.set()
 
-    status, *refusals = at_once(8, act)
-    assert status == 204
-    assert set(refusals) <= {201, 401, 409}
+    deletion, *writes = at_once(8, act)
+    assert deletion == 204
+    assert set(writes) <= {201, 401, 409}
     assert (User.objects.count(), Task.objects.count(), Session.objects.count()) == (0, 0, 0)

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from users.models import Session, Throttle, Tombstone
+from users.deletion import Tombstone
+from users.models import Session, Throttle
 
 
 class Command(BaseCommand):
