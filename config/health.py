@@ -12,9 +12,8 @@ from rest_framework.response import Response
 from config.rest.problems import Problem
 from config.rest.strict import PublicView
 
-STATUS = serializers.ChoiceField(["healthy"])
-NAMES = {name: serializers.CharField() for name in ("service", "version")}
-Health = inline_serializer("Health", {"status": STATUS, **NAMES})
+STATUS, TEXT = serializers.ChoiceField(["healthy"]), serializers.CharField
+Health = inline_serializer("Health", {"status": STATUS, "service": TEXT(), "version": TEXT()})
 HEALTHY = {"status": "healthy", "service": settings.SERVICE, "version": settings.VERSION}
 
 

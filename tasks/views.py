@@ -61,8 +61,7 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
 
     def get_query_serializer_class(self) -> type[serializers.Serializer[Any]]:
         """Return the serializer of the operation's parameters."""
-        query: type[serializers.Serializer[Any]] = QUERIES.get(self.action, serializers.Serializer)
-        return query
+        return cast("type[serializers.Serializer[Any]]", QUERIES.get(self.action, serializers.Serializer))
 
     def get_object(self) -> Task:
         """Return the task in the URL. Raises Http404 if it is missing, a stranger's or in the trash."""
