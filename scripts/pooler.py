@@ -1,7 +1,7 @@
-"""`python -m scripts.pooler`: the suite through a PgBouncer in transaction mode.
+"""`python -m scripts.pooler`: run the tests through PgBouncer in transaction mode.
 
-PgBouncer is the system's (`apt-get install pgbouncer`); behind it is the PostgreSQL of
-`scripts.engines`. Arguments go to pytest. Exits as pytest does, with 2 where there is no PgBouncer.
+PgBouncer must be installed (`apt-get install pgbouncer`). It connects to the PostgreSQL server of
+`scripts.engines`. Arguments go to pytest. Returns pytest's exit status, or 2 without PgBouncer.
 """
 
 import os
@@ -23,7 +23,7 @@ from psycopg.sql import SQL, Identifier
 from scripts.engines import postgresql
 
 SERVER_CONNECTIONS = 10
-# The socket lies in a folder that nobody else may enter, hence `any`.
+# `any` accepts every client. The socket is in a folder that no other account can open.
 CONFIGURATION = """
 [databases]
 * = {server}
@@ -36,13 +36,13 @@ admin_users = tasks
 listen_port = 6432
 unix_socket_dir = {folder}
 """
-# What the README has an operator say of the role.
+# What the README tells an operator to set for the role.
 LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 
 
 def find_pgbouncer() -> str:
-    """Return the path of the program. Exits with 2 where there is none."""
-    # An ordinary user's PATH lacks the folder where Debian puts it.
+    """Return the path of PgBouncer. Exits with 2 if it is not installed."""
+    # Debian installs it in a folder that is not in an ordinary user's PATH.
     program = shutil.which("pgbouncer", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
     if program is None:
         print("make test-pooler needs PgBouncer: sudo apt-get install pgbouncer", file=sys.stderr)
@@ -53,9 +53,9 @@ def find_pgbouncer() -> str:
 
 
 def account_for(server: dict[str, str]) -> pwd.struct_passwd:
-    """Return who runs the pooler: us, or somebody who may open the server's socket where we are root.
+    """Return the account that runs PgBouncer: this one, or for root the owner of the server's socket.
 
-    PgBouncer refuses to be root.
+    PgBouncer refuses to run as root.
     """
     if os.geteuid():
         return pwd.getpwuid(os.geteuid())
@@ -66,7 +66,7 @@ def account_for(server: dict[str, str]) -> pwd.struct_passwd:
 
 @contextmanager
 def pgbouncer(program: str, url: str) -> Iterator[str]:
-    """Yield the URL of a pooler in front of the server that `url` names."""
+    """Run PgBouncer in front of the server at `url`, and yield its URL."""
     server = {
         name: str(value)
         for name, value in conninfo_to_dict(url).items()
@@ -95,7 +95,7 @@ def pgbouncer(program: str, url: str) -> Iterator[str]:
 
 
 def await_socket(folder: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Return when the pooler can be spoken to. Exits with what it logged when it cannot."""
+    """Return when PgBouncer has made its socket. Exits with its log if it fails to."""
     for _ in range(100):
         if (folder / ".s.PGSQL.6432").exists():
             return
@@ -107,10 +107,10 @@ def await_socket(folder: Path, process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def suite_database(url: str) -> Iterator[None]:
-    """Make the suite's database, with its limits, and delete it again: directly, past the pooler."""
+    """Create the test database with its limits, and drop it at the end. Connects without the pooler."""
     name = Identifier(f"test_{conninfo_to_dict(url)['dbname']}")
     with psycopg.connect(url, autocommit=True) as direct:
-        # By force, because the pooler keeps connections to it.
+        # FORCE, because the pooler keeps connections to the database open.
         drop = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
         direct.execute(drop)
         direct.execute(SQL("CREATE DATABASE {}").format(name))
@@ -121,7 +121,7 @@ def suite_database(url: str) -> Iterator[None]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest on a pooled database that is there already."""
+    """Run pytest on the database behind the pooler. Return the exit status."""
     program = find_pgbouncer()
     with postgresql() as url, pgbouncer(program, url) as pooled, suite_database(url):
         environment = {**os.environ, "DATABASE_URL": pooled, "DATABASE_POOLER": "transaction"}

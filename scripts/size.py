@@ -31,7 +31,7 @@ EMPTY = {
 
 
 def code_lines(source: str) -> int:
-    """Return the number of lines that have code."""
+    """Return the number of lines that have code: no blank lines, comments or docstrings."""
     docstrings = {
         line
         for node in ast.walk(ast.parse(source))
@@ -50,18 +50,18 @@ def code_lines(source: str) -> int:
 
 
 def too_long_or_complex(path: str, source: str) -> Iterator[str]:
-    """Yield what exceeds a limit in a file."""
+    """Yield a message for each limit that a file exceeds."""
     length = len(source.splitlines())
     if length > LONGER_FILES.get(path, MAX_FILE_LENGTH):
         yield f"{path}: {length} lines"
     for block in cc_visit(source):
-        # A class has the average of its methods, which are in the list themselves.
+        # The complexity of a class is an average of its methods, which are in the list too.
         if block.letter != "C" and block.complexity > MAX_COMPLEXITY:
             yield f"{path}:{block.lineno}: {block.fullname} has complexity {block.complexity}"
 
 
 def main() -> int:
-    """Print the count and what exceeds a limit."""
+    """Print the count and the exceeded limits. Return the exit status."""
     files = [ROOT / "manage.py"]
     for package in ("config", "users", "tasks"):
         files += [path for path in sorted((ROOT / package).rglob("*.py")) if not SKIPPED & set(path.parts)]

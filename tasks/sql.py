@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections
 from django.utils import timezone
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def write_one(counter: "type[Model]", task: "Model", owner: UUID, read_version: 
     """Insert a task, or overwrite the one that still has `read_version`. Return whether it was written.
 
     Takes the next value of the counter and writes the task in one statement, and sets on the task
-    what the counter supplied. PostgreSQL only.
+    what the counter supplied. An existing task is not written if its owner was deleted meanwhile.
+    Raises IntegrityError if a new task violates a constraint. PostgreSQL only.
     """
     model, is_new = type(task), read_version is None
     # Once, because each look at `connection` is a thread-local look-up.
@@ -126,11 +127,16 @@ def write_one(counter: "type[Model]", task: "Model", owner: UUID, read_version: 
             parameters.append(field.get_db_prep_save(value, database))
     if not is_new:
         parameters += [owner, task.pk, read_version]
-    with database.cursor() as cursor:
-        cursor.execute(write_one_sql(counter, model, tuple(supplied.items()), is_new=is_new), parameters)
-        row = cursor.fetchone()
-    for name, value in zip(supplied, row or (), strict=False):
-        setattr(task, name, value)
+    try:
+        with database.cursor() as cursor:
+            cursor.execute(write_one_sql(counter, model, tuple(supplied.items()), is_new=is_new), parameters)
+            row = cursor.fetchone()
+    except IntegrityError:
+        if is_new:
+            raise
+        return False
+    if row:
+        vars(task).update(zip(supplied, row, strict=True))
     return row is not None
 
 

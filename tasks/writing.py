@@ -1,13 +1,12 @@
 """The unit of work: how clients and operators write a user's tasks."""
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import suppress
 from copy import copy
 from itertools import count, repeat
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
 from tasks import sql
 from tasks.models import ChangeCounter, Task
@@ -22,10 +21,6 @@ class IdsUnavailable(Exception):  # noqa: N818  (a state, as Task.DoesNotExist i
 
     def __init__(self, ids: Set[UUID]) -> None:
         self.ids = ids
-
-
-class Overtaken(Exception):  # noqa: N818  (the same)
-    """The task was changed after it was read. It was not written, though the counter has advanced."""
 
 
 def write(
@@ -49,8 +44,11 @@ def write(
     nothing. Raises IntegrityError if a constraint is violated.
     """
     if optimistic and connection.vendor == "postgresql":
-        with suppress(Overtaken):
-            return write_optimistic(owner_id, decide)
+        writing = Writing(owner_id, repeat(sql.VERSION), sql.MOMENT)
+        result = decide(writing)
+        changed = [(task, writing.read_versions.get(task.pk)) for task in writing.changed.values()]
+        if all(sql.write_one(ChangeCounter, task, owner_id, version) for task, version in changed):
+            return result
     unavailable: set[UUID] = set()
     while True:
         try:
@@ -73,23 +71,6 @@ def write_locked(
             # The counter goes back too.
             transaction.set_rollback(True)
         return result
-
-
-def write_optimistic(owner_id: UUID, decide: Decide[Result]) -> Result:
-    """Decide without a lock and write the one change with one statement. Raises Overtaken."""
-    writing = Writing(owner_id, repeat(sql.VERSION), sql.MOMENT)
-    result = decide(writing)
-    for task in writing.changed.values():
-        read_version = writing.read_versions.get(task.pk)
-        try:
-            if not sql.write_one(ChangeCounter, task, owner_id, read_version):
-                raise Overtaken
-        except IntegrityError:
-            if read_version is None:
-                raise
-            # The owner was deleted with everything they owned.
-            raise Overtaken from None
-    return result
 
 
 class Writing:
