@@ -1,13 +1,13 @@
-# Two commands matter: `make run` and `make test`. The README gives the plain line behind each.
+# The two main commands are `make run` and `make test`. The README has the plain command behind each.
 PYTHON ?= python3
 BIN := .venv/bin
-# What `check` runs under: production's settings, with keys that open nothing.
+# Production's settings for `check`, with keys for this purpose only.
 PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
 .PHONY: help run dev test test-pooler check bench bench-instructions bench-growth bench-check openapi
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 run: .env ## install, migrate and serve on 127.0.0.1:$PORT (default 8000)
@@ -15,17 +15,17 @@ run: .env ## install, migrate and serve on 127.0.0.1:$PORT (default 8000)
 	@$(BIN)/python manage.py quickstart
 	@exec $(BIN)/gunicorn --config config/gunicorn.py
 
-dev: .env ## the same, reloading whenever a file changes, with DEBUG on
+dev: .env ## the same with DEBUG on, restarting when a file changes
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@DEBUG=true $(BIN)/python manage.py runserver $${PORT:-8000}
 
-test: .venv/installed-dev ## the whole suite, on SQLite and on PostgreSQL
+test: .venv/installed-dev ## run all tests on SQLite and on PostgreSQL, and report the coverage
 	@$(BIN)/python -m scripts.engines
 
-test-pooler: .venv/installed-dev ## the whole suite through a PgBouncer, which the system has to have
+test-pooler: .venv/installed-dev ## run all tests through PgBouncer, which must be installed
 	@$(BIN)/python -m scripts.pooler
 
-check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenAPI, size
+check: .venv/installed-dev ## check format, lint, types, migrations, deployment, OpenAPI and size
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(PRODUCTION) $(BIN)/mypy
@@ -35,19 +35,19 @@ check: .venv/installed-dev ## format, lint, types, migrations, deployment, OpenA
 	diff config/openapi.yaml var/openapi.yaml
 	@$(BIN)/python -m scripts.size
 
-bench: .venv-bench/installed ## measure beside a FastAPI peer and a bare WSGI floor; arguments in BENCH=
+bench: .venv-bench/installed ## compare with a FastAPI service and a plain WSGI function; arguments in BENCH=
 	@.venv-bench/bin/python -m bench.run $(BENCH)
 
-bench-instructions: .venv-bench/installed ## count the instructions of a request, under valgrind
+bench-instructions: .venv-bench/installed ## count the CPU instructions of a request with valgrind
 	@.venv-bench/bin/python -m bench.instructions
 
-bench-growth: .venv-bench/installed ## what a page of 10 costs owners of 10 to a million tasks
+bench-growth: .venv-bench/installed ## measure a page of 10 tasks for owners of 10 to a million tasks
 	@.venv-bench/bin/python -m bench.growth
 
-bench-check: .venv/installed-dev ## fail where a request costs 3 % more instructions than the stored baseline
+bench-check: .venv/installed-dev ## fail if a request costs over 3 % more instructions than the baseline
 	@$(BIN)/python -m bench.instructions --check
 
-openapi: .venv/installed-dev ## write config/openapi.yaml anew
+openapi: .venv/installed-dev ## regenerate config/openapi.yaml
 	$(PRODUCTION) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file config/openapi.yaml
 
 .env: .venv/installed

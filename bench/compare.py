@@ -1,4 +1,4 @@
-"""The three servers must do the same: compared operation by operation before anything is measured."""
+"""Checks, before the measurement, that the three servers respond alike to every operation."""
 
 import http.client
 import json
@@ -13,113 +13,115 @@ if TYPE_CHECKING:
     from bench.targets import Target
 
 TIMES = {"created_at", "updated_at", "completed_at"}
-# What each write decides for itself.
-DECIDED = {"id", "version", *TIMES}
+# Each server generates its own values for these.
+GENERATED = {"id", "version", *TIMES}
 
 
-class Answer(NamedTuple):
-    """A status, and what the body says."""
+class Response(NamedTuple):
+    """The status and the parsed body of a response. The body of an error is None."""
 
     status: int
     body: Any
 
 
-def ask(server: Server, method: str, path: str, token: str, body: object = None) -> Answer:
-    """Return the answer to one request, its times read: they are compared as times, not as text."""
-    link = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=30)
+def send(server: Server, method: str, path: str, token: str, body: object = None) -> Response:
+    """Send a request and return the response, with `datetime`s for timestamps: their text may differ."""
+    connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=30)
     headers = {"Authorization": f"Bearer {token}"}
     if body is not None:
         headers["Content-Type"] = "application/json"
-    link.request(method, f"/api/v1/tasks{path}", None if body is None else json.dumps(body), headers)
-    response = link.getresponse()
+    connection.request(method, f"/api/v1/tasks{path}", None if body is None else json.dumps(body), headers)
+    response = connection.getresponse()
     raw = response.read()
-    link.close()
+    connection.close()
     if response.status >= http.HTTPStatus.BAD_REQUEST:
-        return Answer(response.status, None)
-    return Answer(response.status, json.loads(raw, object_pairs_hook=read_times) if raw else None)
+        return Response(response.status, None)
+    return Response(response.status, json.loads(raw, object_pairs_hook=parse_times) if raw else None)
 
 
-def read_times(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose times are times."""
+def parse_times(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object with `datetime`s for its timestamps."""
     return {
         name: datetime.fromisoformat(value) if name in TIMES and value else value for name, value in pairs
     }
 
 
-def shape(answer: Answer) -> Answer:
-    """Return an answer with the type in the place of what each server decides for itself."""
-    body = answer.body
+def without_generated_values(response: Response) -> Response:
+    """Return a response with the type of each generated value in place of the value."""
+    body = response.body
     if isinstance(body, dict):
-        body = {name: type(value) if name in DECIDED else value for name, value in body.items()}
-    return Answer(answer.status, body)
+        body = {name: type(value) if name in GENERATED else value for name, value in body.items()}
+    return Response(response.status, body)
 
 
-def agree(what: str, answers: dict[str, Answer]) -> None:
-    """Raise SystemExit unless all answers are one."""
-    first = next(iter(answers.values()))
-    if any(answer != first for answer in answers.values()):
-        lines = "\n".join(f"{name:8} {answer}" for name, answer in answers.items())
-        raise SystemExit(f"The servers do not do the same: {what}\n{lines}")
+def require_equal(operation: str, responses: dict[str, Response]) -> None:
+    """Raise SystemExit unless all responses are equal."""
+    first = next(iter(responses.values()))
+    if any(response != first for response in responses.values()):
+        lines = "\n".join(f"{name:8} {response}" for name, response in responses.items())
+        raise SystemExit(f"The servers respond differently: {operation}\n{lines}")
 
 
-def expect(what: str, status: int, answers: dict[str, Answer]) -> None:
-    """Raise SystemExit unless all answers are one, with this status."""
-    agree(what, {"expected": Answer(status, next(iter(answers.values())).body), **answers})
+def require_status(operation: str, status: int, responses: dict[str, Response]) -> None:
+    """Raise SystemExit unless all responses are equal and have this status."""
+    expected = Response(status, next(iter(responses.values())).body)
+    require_equal(operation, {"expected": expected, **responses})
 
 
 def compare(servers: list[Server], targets: "list[Target]", revoked: str) -> None:
-    """Compare every operation for some users. Raises SystemExit naming the first difference."""
+    """Compare every operation for some users. Raises SystemExit with the first difference."""
     for target in targets:
         compare_reads(servers, target)
         compare_writes(servers, target)
-    stranger = f"/{targets[0].ids[0]}"
-    for what, path, token in (
-        ("a task of somebody else", stranger, targets[-1].token),
-        ("a session that was ended", "", revoked),
-        ("a token that was damaged", "", targets[0].token[:-6] + "AAAAAA"),
+    for operation, path, token, status in (
+        ("a task of another user", f"/{targets[0].ids[0]}", targets[-1].token, 404),
+        ("a token of an ended session", "", revoked, 401),
+        ("a token with a wrong signature", "", targets[0].token[:-6] + "AAAAAA", 401),
     ):
-        status = 404 if path else 401
-        expect(what, status, {server.name: ask(server, "GET", path, token) for server in servers})
+        require_status(
+            operation, status, {server.name: send(server, "GET", path, token) for server in servers}
+        )
 
 
 def compare_reads(servers: list[Server], target: "Target") -> None:
-    """Compare a list and some tasks: the same keys, the same values."""
+    """Compare a list and five tasks: their keys and values must be equal."""
     for path in ("?limit=20", *(f"/{id_}" for id_ in target.ids[:5])):
-        answers = {server.name: ask(server, "GET", path, target.token) for server in servers}
-        expect(f"GET {path}", 200, answers)
+        responses = {server.name: send(server, "GET", path, target.token) for server in servers}
+        require_status(f"GET {path}", 200, responses)
 
 
 def compare_writes(servers: list[Server], target: "Target") -> None:
-    """Compare the life of a task: the same keys, the same types, and what was sent come back."""
-    made: dict[str, str] = {}
+    """Create, change and delete a task on each server, and compare the keys, types and sent values."""
+    created: dict[str, str] = {}
 
-    def on_each(what: str, status: int, act: Callable[[Server], Answer]) -> None:
-        answers = {server.name: act(server) for server in servers}
-        for name, answer in answers.items():
-            if answer.status == http.HTTPStatus.CREATED:
-                made[name] = answer.body["id"]
-        expect(what, status, {name: shape(answer) for name, answer in answers.items()})
+    def on_each(operation: str, status: int, act: Callable[[Server], Response]) -> None:
+        responses = {server.name: act(server) for server in servers}
+        for name, response in responses.items():
+            if response.status == http.HTTPStatus.CREATED:
+                created[name] = response.body["id"]
+        comparable = {name: without_generated_values(response) for name, response in responses.items()}
+        require_status(operation, status, comparable)
 
     def step(method: str, suffix: str, body: object, status: int) -> None:
-        def act(server: Server) -> Answer:
-            return ask(server, method, f"/{made[server.name]}{suffix}", target.token, body)
+        def act(server: Server) -> Response:
+            return send(server, method, f"/{created[server.name]}{suffix}", target.token, body)
 
         on_each(f"{method} {suffix} {body}", status, act)
 
     new = {"title": "Buy milk", "description": "Two litres"}
-    on_each("POST", 201, lambda server: ask(server, "POST", "", target.token, new))
+    on_each("POST", 201, lambda server: send(server, "POST", "", target.token, new))
     step("PATCH", "", {"title": "Buy bread"}, 200)
     step("PATCH", "", {"completed": True, "description": ""}, 200)
     step("PATCH", "/complete", {"completed": False}, 200)
     step("PATCH", "/complete", {"completed": True}, 200)
     for reader in servers:
-        answers = {
-            server.name: shape(ask(reader, "GET", f"/{made[server.name]}", target.token))
-            for server in servers
+        responses = {
+            name: without_generated_values(send(reader, "GET", f"/{pk}", target.token))
+            for name, pk in created.items()
         }
-        expect(f"what each wrote, read from {reader.name}", 200, answers)
+        require_status(f"the task of each server, read from {reader.name}", 200, responses)
     step("DELETE", "", None, 204)
     step("GET", "", None, 404)
     for server in servers:
-        made.update(dict.fromkeys(made, made[server.name]))
+        created.update(dict.fromkeys(created, created[server.name]))
         step("GET", "", None, 404)

@@ -1,4 +1,4 @@
-"""CPU time of processes, as the kernel counts it in /proc, in steps of 10 ms a process."""
+"""The CPU time of processes, from /proc. The kernel counts it in steps of 10 ms."""
 
 import os
 from pathlib import Path
@@ -8,18 +8,18 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Process(NamedTuple):
-    """One line of /proc: proc(5)."""
+    """The parent of a process, and the CPU seconds of it and of its ended children. proc(5)."""
 
     parent: int
     seconds: float
 
 
 def processes() -> dict[int, Process]:
-    """Return what runs, each with its own time and that of the children it has buried."""
+    """Return the running processes by their ids."""
     found = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name may hold spaces and parentheses.
+            # The name, which is in parentheses, may contain spaces and parentheses.
             fields = file.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -29,7 +29,7 @@ def processes() -> dict[int, Process]:
 
 
 def seconds_of(*roots: int) -> list[float]:
-    """Return the CPU seconds so far of each process and all that descend from it."""
+    """Return the CPU seconds used so far by each process and its descendants."""
     running = processes()
     totals = dict.fromkeys(roots, 0.0)
     for pid, process in running.items():
@@ -42,7 +42,7 @@ def seconds_of(*roots: int) -> list[float]:
 
 
 def postmaster_of(backend: int) -> int | None:
-    """Return the process that started a PostgreSQL backend, None where it does not run here."""
+    """Return the process that started a PostgreSQL backend, or None if it runs on another machine."""
     backend_process = processes().get(backend)
     if backend_process is None or Path(f"/proc/{backend}/comm").read_text().strip() != "postgres":
         return None

@@ -1,9 +1,11 @@
-"""`make bench-growth`: what a page of 10 costs owners of 10 to a million tasks, whatever is asked for.
+"""`make bench-growth`: measure what a page of 10 tasks costs for owners of 10 to a million tasks.
 
-In process, on PostgreSQL: the milliseconds of a request, the statements that it sends, and the
-blocks of 8 KiB that PostgreSQL touches for them (EXPLAIN (ANALYZE, BUFFERS)). Writes
-bench/growth.json and a section of bench/RESULTS.md, and fails where the first page costs the owner
-of a million more than 1.2 times that of the owner of 10, or what is claimed to be flat takes more blocks.
+Runs in process, on PostgreSQL. Measures the milliseconds of a request, its SQL statements, and the
+blocks of 8 KiB that PostgreSQL reads for them (EXPLAIN (ANALYZE, BUFFERS)). Writes bench/growth.json
+and a section of bench/RESULTS.md.
+
+Exits with 1 if the first page takes the owner of a million tasks more than 1.2 times as long as the
+owner of 10, or if a query that must not grow reads more blocks than its limit.
 """
 
 import json
@@ -22,8 +24,8 @@ from bench.servers import ENVIRONMENT, ROOT, database
 
 OWNERS = (10, 1_000, 100_000, 1_000_000)
 ROUNDS = 25
-# An owner's question is not asked again once it took so many seconds in all.
-PATIENCE = 3.0
+# Seconds after which a query of an owner is not repeated.
+MAX_SECONDS = 3.0
 MAX_RATIO = 1.2
 FILL = """
 INSERT INTO tasks_task (id, owner_id, title, description, completed, completed_at, created_at, updated_at,
@@ -35,11 +37,11 @@ SELECT gen_random_uuid(), %s, (ARRAY['Buy', 'Call', 'Clean', 'Draft', 'Fix'])[1 
 FROM (SELECT n, TIMESTAMPTZ '2025-01-01' + random() * INTERVAL '365 days' AS moment
       FROM generate_series(1, %s) AS n) AS rows
 """
-DEEP = "a page amid"
+DEEP = "a page in the middle"
 FIRST = "first page"
-# What is asked for beside limit=10, and at most how many blocks that is claimed to cost whomever.
-# A status passes over the rows of the other: of three, one is completed.
-QUESTIONS: dict[str, tuple[dict[str, str], int | None]] = {
+# The parameters in addition to limit=10, and the most blocks that the query may read for any owner. None: it
+# may grow. A filter by status skips the rows of the other status. A third of the rows are completed.
+QUERIES: dict[str, tuple[dict[str, str], int | None]] = {
     FIRST: ({}, 30),
     DEEP: ({}, 30),
     "status=pending": ({"status": "pending"}, 60),
@@ -56,20 +58,20 @@ QUESTIONS: dict[str, tuple[dict[str, str], int | None]] = {
     "count=true": ({"count": "true"}, None),
 }
 METHOD = """\
-A page of 10 in process, for owners of so many tasks: milliseconds (the median of up to {rounds} rounds
-over the owners in turn) / blocks of 8 KiB that PostgreSQL touches; and the statements, with the one that
-authenticates. The rows lie on the disk in no order of their times; a twentieth is in the trash, a third
-completed. What is not claimed to be flat grows with the rows that are read until the page is full or counted.
+A page of 10 tasks, in process. Each column is an owner of so many tasks: milliseconds (the median of up to
+{rounds} rounds) / blocks of 8 KiB that PostgreSQL reads. The number of SQL statements includes the one that
+authenticates. The rows are in random order on the disk. A twentieth of them is in the trash, a third is
+completed. A query that is not flat grows with the rows that it reads until the page is full or counted.
 {date}; PostgreSQL {postgresql}.
 """
 Cost = dict[str, float]
 
 
 class Owner:
-    """A user with so many tasks, who asks for pages of them."""
+    """A user with `count` tasks, and a client that is signed in as this user."""
 
     def __init__(self, count: int) -> None:
-        from django.contrib.auth import get_user_model  # noqa: PLC0415  (all of these want the settings first)
+        from django.contrib.auth import get_user_model  # noqa: PLC0415  (all of these need the settings)
         from django.db import connection  # noqa: PLC0415  (likewise)
         from django.test import Client  # noqa: PLC0415  (likewise)
 
@@ -83,108 +85,108 @@ class Owner:
             cursor.execute(FILL, [user.pk, count])
         token = str(AccessToken.of(Session.begin(user)))
         self.client = Client(headers={"authorization": f"Bearer {token}", "host": "127.0.0.1"})
-        self.amid = ""
+        self.deep_cursor = ""
 
-    def get(self, question: str) -> Any:
-        """Return the answer. Raises SystemExit for a wrong one."""
-        query = {"limit": "10", **QUESTIONS[question][0]}
-        if question == DEEP:
-            query["cursor"] = self.amid = self.amid or self.find_amid()
-        answer = self.client.get(f"/api/v1/tasks?{urlencode(query)}")
-        if answer.status_code != HTTPStatus.OK:
-            raise SystemExit(f"{question} answered {answer.status_code}: {answer.content.decode()}")
-        return answer
+    def get(self, name: str) -> Any:
+        """Send a query of QUERIES and return the response. Raises SystemExit unless it is 200."""
+        query = {"limit": "10", **QUERIES[name][0]}
+        if name == DEEP:
+            query["cursor"] = self.deep_cursor = self.deep_cursor or self.find_deep_cursor()
+        response = self.client.get(f"/api/v1/tasks?{urlencode(query)}")
+        if response.status_code != HTTPStatus.OK:
+            raise SystemExit(f"{name} returned {response.status_code}: {response.content.decode()}")
+        return response
 
-    def find_amid(self) -> str:
-        """Return the cursor of a page that thousands of tasks lie before, where there are so many."""
+    def find_deep_cursor(self) -> str:
+        """Return the cursor of a page behind 20,000 tasks, or of the last page that has one."""
         cursor, limit = "", 1000
         for _ in range(20):
             query = {"limit": limit, **({"cursor": cursor} if cursor else {})}
-            answer = self.client.get(f"/api/v1/tasks?{urlencode(query)}")
-            if "Next-Cursor" not in answer.headers:
+            response = self.client.get(f"/api/v1/tasks?{urlencode(query)}")
+            if "Next-Cursor" not in response.headers:
                 break
-            cursor = answer.headers["Next-Cursor"]
+            cursor = response.headers["Next-Cursor"]
         return cursor or self.client.get("/api/v1/tasks?limit=1").headers["Next-Cursor"]
 
 
-def ask(question: str, owners: dict[int, Owner]) -> dict[str, Cost]:
-    """Return what a question costs each owner."""
+def measure(name: str, owners: dict[int, Owner]) -> dict[str, Cost]:
+    """Return the costs of a query by the owner's number of tasks."""
     times: dict[int, list[float]] = {count: [] for count in owners}
     for _ in range(ROUNDS):
         for count, owner in owners.items():
-            if sum(times[count]) < PATIENCE:
-                began = time.perf_counter()
-                owner.get(question)
-                times[count].append(time.perf_counter() - began)
+            if sum(times[count]) < MAX_SECONDS:
+                started = time.perf_counter()
+                owner.get(name)
+                times[count].append(time.perf_counter() - started)
     costs = {}
     for count, owner in owners.items():
-        # The first of a connection's is not like the rest.
+        # The first request prepares the statements.
         spent = median(times[count][1:] or times[count]) * 1000
-        statements = statements_of(owner, question)
+        statements = statements_of(owner, name)
         blocks = sum(map(blocks_of, statements))
         costs[str(count)] = {"ms": round(spent, 2), "blocks": blocks, "statements": len(statements)}
     return costs
 
 
-def statements_of(owner: Owner, question: str) -> list[tuple[str, Any]]:
-    """Return the statements that a question sends, with their parameters."""
-    from django.db import connection  # noqa: PLC0415  (wants the settings first)
+def statements_of(owner: Owner, name: str) -> list[tuple[str, Any]]:
+    """Return the SQL statements of a query, with their parameters."""
+    from django.db import connection  # noqa: PLC0415  (needs the settings)
 
-    sent: list[tuple[str, Any]] = []
+    statements: list[tuple[str, Any]] = []
 
-    def keep(execute: Any, sql: str, parameters: Any, *rest: Any) -> Any:
-        sent.append((sql, parameters))
+    def record(execute: Any, sql: str, parameters: Any, *rest: Any) -> Any:
+        statements.append((sql, parameters))
         return execute(sql, parameters, *rest)
 
-    with connection.execute_wrapper(keep):
-        owner.get(question)
-    return sent
+    with connection.execute_wrapper(record):
+        owner.get(name)
+    return statements
 
 
 def blocks_of(statement: tuple[str, Any]) -> int:
-    """Return how many blocks PostgreSQL touches for a statement, in memory or on the disk."""
-    from django.db import connection  # noqa: PLC0415  (wants the settings first)
+    """Return how many blocks PostgreSQL reads for a statement, from memory or from the disk."""
+    from django.db import connection  # noqa: PLC0415  (needs the settings)
 
     sql, parameters = statement
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters)
-        (answer,) = cursor.fetchone()
-    plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
+        (explained,) = cursor.fetchone()
+    plan = (json.loads(explained) if isinstance(explained, str) else explained)[0]["Plan"]
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 def table(measured: dict[str, dict[str, Cost]]) -> str:
-    """Return the table of RESULTS.md."""
+    """Return the costs as a Markdown table for RESULTS.md."""
     lines = [
-        f"| limit=10 and | {' | '.join(f'{count:,}' for count in OWNERS)} | statements | claimed flat |",
+        f"| limit=10 and | {' | '.join(f'{count:,}' for count in OWNERS)} | statements | flat |",
         f"|{'---|' * (len(OWNERS) + 3)}",
     ]
-    for question, costs in measured.items():
+    for name, costs in measured.items():
         cells = [f"{cost['ms']:,.2f} / {cost['blocks']:,}" for cost in costs.values()]
         statements = "/".join(sorted({str(cost["statements"]) for cost in costs.values()}))
-        flat = "no" if QUESTIONS[question][1] is None else "yes"
-        lines.append(f"| {question} | {' | '.join(cells)} | {statements} | {flat} |")
+        flat = "no" if QUERIES[name][1] is None else "yes"
+        lines.append(f"| {name} | {' | '.join(cells)} | {statements} | {flat} |")
     return "\n".join(lines)
 
 
-def faults_of(measured: dict[str, dict[str, Cost]]) -> list[str]:
-    """Return where a claim does not hold."""
+def exceeded_limits(measured: dict[str, dict[str, Cost]]) -> list[str]:
+    """Return a message for each limit that the costs exceed."""
     least, most = str(OWNERS[0]), str(OWNERS[-1])
-    faults = [
-        f"{question}: {costs[most]['blocks']} blocks"
-        for question, costs in measured.items()
-        if costs[most]["blocks"] > (QUESTIONS[question][1] or float("inf"))
+    messages = [
+        f"{name}: {costs[most]['blocks']} blocks"
+        for name, costs in measured.items()
+        if costs[most]["blocks"] > (QUERIES[name][1] or float("inf"))
     ]
     ratio = measured[FIRST][most]["ms"] / measured[FIRST][least]["ms"]
-    return faults + ([f"{FIRST}: {ratio:.2f} times the time"] if ratio > MAX_RATIO else [])
+    return messages + ([f"{FIRST}: {ratio:.2f} times as long"] if ratio > MAX_RATIO else [])
 
 
 def main() -> None:
-    """Fill a database, measure, write it down. Raises SystemExit where what is claimed does not hold."""
+    """Fill a database, measure, and write the results. Raises SystemExit if a limit is exceeded."""
     with database() as url:
         os.environ.update(ENVIRONMENT, DATABASE_URL=url, DATABASE_STATEMENT_TIMEOUT="0s", LOG_LEVEL="ERROR")
         django.setup()
-        from django.db import connection  # noqa: PLC0415  (wants the settings first)
+        from django.db import connection  # noqa: PLC0415  (needs the settings)
 
         call_command("migrate", verbosity=0)
         owners = {count: Owner(count) for count in OWNERS}
@@ -192,15 +194,15 @@ def main() -> None:
             cursor.execute("VACUUM ANALYZE")
             cursor.execute("SHOW server_version")
             version = cursor.fetchone()[0]
-        measured = {question: ask(question, owners) for question in QUESTIONS}
+        measured = {name: measure(name, owners) for name in QUERIES}
         connection.close()
     (ROOT / "bench" / "growth.json").write_text(json.dumps(measured, indent=2) + "\n")
     text = METHOD.format(rounds=ROUNDS, date=time.strftime("%Y-%m-%d"), postgresql=version)
     text += f"\n{table(measured)}"
     write_section("Growth", text)
     print(text)
-    if faults := faults_of(measured):
-        raise SystemExit(f"What is claimed does not hold. {'; '.join(faults)}.")
+    if messages := exceeded_limits(measured):
+        raise SystemExit(f"More than the limit: {'; '.join(messages)}.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Calls a WSGI or ASGI callable without a server: what bench/instructions.py counts under callgrind.
+"""Calls a WSGI or ASGI application without a server. bench/instructions.py runs it under callgrind.
 
-`python -m bench.in_process NAME TARGETS`: each operation in turn, WARM_UP requests that are not
-counted and then REQUESTS that are, with a mark before and after those. Exits with 1 at a wrong status.
+`python -m bench.in_process NAME TARGETS`: first sends WARM_UP requests of each operation. Then sends
+REQUESTS of each, with a mark before each operation and after the last. Exits with 1 on a wrong status.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any
 REQUESTS = 40
 WARM_UP = 20
 STATUSES = {"list": 200, "get": 200, "create": 201, "patch": 200}
-CALLABLES = {
+APPLICATIONS = {
     "ours": "config.wsgi:application",
     "fastapi": "bench.peers.fastapi_app:app",
     "floor": "bench.peers.floor:application",
@@ -27,7 +27,7 @@ CALLABLES = {
 
 
 def request(kind: str, target: list[str], number: int) -> tuple[str, str, bytes, str]:
-    """Return method, path, body and token of a request; no two of them are the same."""
+    """Return the method, path, body and token of a request. Each `number` gives different ones."""
     token, *ids = target
     one = f"/api/v1/tasks/{ids[number % len(ids)]}"
     return {
@@ -44,7 +44,7 @@ def request(kind: str, target: list[str], number: int) -> tuple[str, str, bytes,
 
 
 def wsgi(application: Callable[..., Any]) -> Callable[..., int]:
-    """Return a function that sends a request to a WSGI callable, as gunicorn would."""
+    """Return a function that calls a WSGI application as gunicorn does, and returns the status."""
 
     def send(method: str, path: str, body: bytes, token: str, query: str) -> int:
         statuses = []
@@ -70,18 +70,18 @@ def wsgi(application: Callable[..., Any]) -> Callable[..., int]:
         }
         if body:
             environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))}
-        answer = application(environ, lambda status, _headers, _info=None: statuses.append(int(status[:3])))
-        b"".join(answer)
-        if hasattr(answer, "close"):
-            answer.close()
+        response = application(environ, lambda status, _headers, _info=None: statuses.append(int(status[:3])))
+        b"".join(response)
+        if hasattr(response, "close"):
+            response.close()
         return statuses[0]
 
     return send
 
 
 def asgi(application: Callable[..., Any]) -> Callable[..., int]:
-    """Return a function that sends a request to an ASGI callable, as uvicorn would, in one event loop."""
-    import uvloop  # noqa: PLC0415  (only the peer has it)
+    """Return a function that calls an ASGI application as uvicorn does, and returns the status."""
+    import uvloop  # noqa: PLC0415  (only the peer uses it)
 
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -110,20 +110,20 @@ def asgi(application: Callable[..., Any]) -> Callable[..., int]:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        async def answered(message: dict[str, Any]) -> None:
+        async def respond(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        loop.run_until_complete(application(scope, receive, answered))
+        loop.run_until_complete(application(scope, receive, respond))
         return statuses[0]
 
     return send
 
 
 def main() -> None:
-    """Send everything; the marks are calls that nothing else makes."""
+    """Send all requests. A mark is a system call that nothing else makes."""
     name, file = sys.argv[1:]
-    module, _, attribute = CALLABLES[name].partition(":")
+    module, _, attribute = APPLICATIONS[name].partition(":")
     application = getattr(import_module(module), attribute)
     send = (asgi if name == "fastapi" else wsgi)(application)
     targets, number = json.loads(Path(file).read_text()), itertools.count()
@@ -134,11 +134,11 @@ def main() -> None:
             turn = next(number)
             status = send(*request(kind, targets[turn % len(targets)], turn), query)
             if status != STATUSES[kind]:
-                raise SystemExit(f"{kind} answered {status}")
+                raise SystemExit(f"{kind} returned {status}")
 
     for kind in STATUSES:
         repeat(kind, WARM_UP)
-    # Off on all sides: when it runs hangs on what was allocated long before.
+    # Off for all three: when the collector runs depends on earlier allocations.
     gc.collect()
     gc.freeze()
     gc.disable()

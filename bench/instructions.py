@@ -1,11 +1,12 @@
-"""`make bench-instructions`: how many instructions a request costs, in process, under valgrind's callgrind.
+"""`make bench-instructions`: count the CPU instructions of a request, under valgrind's callgrind.
 
-Counts for this project, the FastAPI peer and the floor what the WSGI or ASGI callable executes
-from the request to the end of the answer: no server, no client, and PostgreSQL is another
-process. Writes bench/instructions.json, a section of bench/RESULTS.md, and the baseline of the
-running Python in bench/baseline.json. With `--check` it measures this project alone, writes
-nothing, and fails where an operation grew by more than 3 % over that baseline; without valgrind
-or such a baseline it says so and passes.
+Counts what the WSGI or ASGI application of this project, of the FastAPI peer and of the floor
+executes for one request. The server, the client and PostgreSQL are not counted. Writes
+bench/instructions.json, a section of bench/RESULTS.md, and the baseline of the running Python in
+bench/baseline.json.
+
+`--check` measures this project only and writes nothing. Exits with 1 if an operation costs over 3 %
+more than the baseline. Without valgrind or a baseline it prints a message and passes.
 """
 
 import argparse
@@ -32,50 +33,49 @@ USERS, TASKS = 20, 200
 INSTRUCTIONS = ROOT / "bench" / "instructions.json"
 BASELINE = ROOT / "bench" / "baseline.json"
 PYTHON = "{}.{}".format(*sys.version_info)
-# Another build of the same Python executes other instructions.
+# Another build of the same Python version executes different instructions.
 BUILD = f"{platform.python_version()}, {platform.python_compiler()}, {platform.machine()}"
-# callgrind writes its counters and sets them to zero at each call of this: in_process.py calls it.
+# callgrind writes and resets its counters when this function is called. in_process.py calls it.
 MARK = "getpriority"
 METHOD = """\
-In thousands, of one request in process: the mean of {requests} requests of each operation, after {warm_up}
-to warm up, under valgrind's callgrind, with PYTHONHASHSEED=0, the garbage collector off on all sides, and the
-request log on where there is one. The server in front (gunicorn, uvicorn) and PostgreSQL are not in it.
+Thousands of instructions of one request, in process: the mean of {requests} requests of each operation,
+after {warm_up} to warm up. Counted by valgrind's callgrind, with PYTHONHASHSEED=0 and no garbage collection.
+This project's request log is on. The server (gunicorn, uvicorn) and PostgreSQL are not counted.
 Python {build}.
 """
 
 
 def skip(reason: str) -> None:
-    """Say why nothing was measured."""
+    """Print why nothing is measured."""
     print(f"bench-instructions: skipped, {reason}")
 
 
 def measure(names: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Return the instructions a request, by operation and by who was asked, on a new seeded database."""
+    """Return the instructions of a request, by operation and application, on a new database with tasks."""
     with database() as url, tempfile.TemporaryDirectory() as folder:
-        alone = {"DATABASE_STATEMENT_TIMEOUT": "0s", "LOG_LEVEL": "ERROR"}
-        os.environ.update(ENVIRONMENT, DATABASE_URL=url, **alone)
+        os.environ.update(ENVIRONMENT, DATABASE_URL=url, DATABASE_STATEMENT_TIMEOUT="0s", LOG_LEVEL="ERROR")
         django.setup()
-        from bench import targets  # noqa: PLC0415  (models want the settings first)
+        from bench import targets  # noqa: PLC0415  (models need the settings)
 
         call_command("migrate", verbosity=0)
         call_command("seed", users=USERS, tasks_per_user=TASKS)
-        people = targets.sign_in(USERS)
-        requests = Path(folder) / "targets.json"
-        requests.write_text(json.dumps([[person.token, *map(str, person.ids)] for person in people]))
-        counts = {name: count(name, requests, url) for name in names}
-        targets.sign_out(people)
+        users = targets.sign_in(USERS)
+        file = Path(folder) / "targets.json"
+        file.write_text(json.dumps([[user.token, *map(str, user.ids)] for user in users]))
+        counts = {name: count(name, file, url) for name in names}
+        targets.sign_out(users)
     return {kind: {name: counts[name][kind] for name in names} for kind in OPERATIONS}
 
 
-def count(name: str, requests: Path, database_url: str) -> dict[str, int]:
-    """Return the instructions a request of one callable. Raises SystemExit where it fails."""
+def count(name: str, targets: Path, database_url: str) -> dict[str, int]:
+    """Return the instructions of a request to one application, by operation. Raises SystemExit on failure."""
     sys.stderr.write(f"counting {name}\n")
-    output = requests.with_name(f"{name}.out")
+    output = targets.with_name(f"{name}.out")
     callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", f"--dump-before={MARK}"]
     environment = {**os.environ, **ENVIRONMENT, "DATABASE_URL": database_url, "PYTHONHASHSEED": "0"}
     environment.pop("DATABASE_STATEMENT_TIMEOUT")
     done = subprocess.run(
-        [*callgrind, sys.executable, "-m", "bench.in_process", name, str(requests)],
+        [*callgrind, sys.executable, "-m", "bench.in_process", name, str(targets)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -85,7 +85,7 @@ def count(name: str, requests: Path, database_url: str) -> dict[str, int]:
     )
     if done.returncode:
         raise SystemExit(f"{name} failed under callgrind:\n{done.stderr[-4000:]}")
-    # A mark before each operation and one after the last: what ends at a mark began at the one before.
+    # There is a mark before each operation and one after the last. The first file has the warm-up.
     totals = [
         int(re.search(r"(?m)^totals: (\d+)", output.with_name(f"{output.name}.{number}").read_text())[1])
         for number in range(2, 2 + len(OPERATIONS))
@@ -94,19 +94,19 @@ def count(name: str, requests: Path, database_url: str) -> dict[str, int]:
 
 
 def read(file: Path) -> dict[str, dict[str, int]]:
-    """Return what a file says, nothing where there is none."""
+    """Return the content of a JSON file, or {} if there is no file."""
     return json.loads(file.read_text()) if file.exists() else {}
 
 
 def check() -> None:
-    """Raise SystemExit naming the operations that grew."""
+    """Compare this project with its baseline. Raises SystemExit with the operations that grew."""
     if not shutil.which("valgrind"):
         return skip("valgrind is not installed")
     baseline = read(BASELINE).get(PYTHON)
     if baseline is None:
         return skip(f"there is no baseline of Python {PYTHON}")
     if baseline["build"] != BUILD:
-        return skip(f"the baseline of Python {PYTHON} is of {baseline['build']}, and this is {BUILD}")
+        return skip(f"the baseline of Python {PYTHON} was made by {baseline['build']}, not by {BUILD}")
     grown = []
     for kind, row in measure((OURS,)).items():
         growth = row[OURS] / baseline[kind]
@@ -114,12 +114,12 @@ def check() -> None:
         if growth > MAX_GROWTH:
             grown.append(kind)
     if grown:
-        raise SystemExit(f"More instructions a request than the baseline allows: {', '.join(grown)}.")
+        raise SystemExit(f"Over 3 % more instructions than the baseline: {', '.join(grown)}.")
     return None
 
 
 def table(counts: dict[str, dict[str, int]]) -> str:
-    """Return the table of RESULTS.md."""
+    """Return the counts as a Markdown table for RESULTS.md."""
     lines = [
         "| operation | this project | FastAPI | floor | ours / FastAPI | ours / floor |",
         f"|{'---|' * 6}",
@@ -132,9 +132,11 @@ def table(counts: dict[str, dict[str, int]]) -> str:
 
 
 def main() -> None:
-    """Measure all and write it down, or check this project against its baseline."""
+    """Measure all three and write the results, or check this project."""
     parser = argparse.ArgumentParser(description="Count the instructions of a request.")
-    parser.add_argument("--check", action="store_true", help="fail where this project grew by more than 3 %%")
+    parser.add_argument(
+        "--check", action="store_true", help="fail if this project costs over 3 %% more than the baseline"
+    )
     if parser.parse_args().check:
         return check()
     if not shutil.which("valgrind"):

@@ -1,7 +1,7 @@
-"""`python -m bench.layers`: in whose code a request of the mix spends its time, in process, under cProfile.
+"""`python -m bench.layers`: measure with cProfile in which library a request spends its time.
 
-Writes a section of bench/RESULTS.md. cProfile makes calls dearer than what they do, so that the
-shares are rough; what is waited for PostgreSQL is left out, and so is the server in front.
+Runs in process and writes a section of bench/RESULTS.md. The time that a request waits for
+PostgreSQL is not counted, nor is the server. cProfile slows down calls, so the shares are rough.
 """
 
 import cProfile
@@ -20,10 +20,10 @@ from bench.in_process import STATUSES, request, wsgi
 from bench.report import write_section
 from bench.servers import ENVIRONMENT, ROOT, database
 
-# Of 100 requests, as in bench/load.lua.
+# Requests of each kind in 100, as in bench/load.lua.
 MIX = {"list": 50, "get": 25, "create": 12, "patch": 13}
 ROUNDS = 20
-# The first that a file's path contains; the C functions of a file's callers are counted with it.
+# The first key that a file's path contains decides. A C function counts as the file that calls it.
 LAYERS = {
     "psycopg": "psycopg",
     "django/db": "Django's database layer",
@@ -38,40 +38,40 @@ LAYERS = {
 }
 STANDARD = "the rest of the standard library"
 METHOD = """\
-Where the application's time goes, of a request of the mix in process, in per cent under cProfile, which
-makes calls dearer than what they do. Waiting for PostgreSQL and the server in front are not in it.
+The share of each library in the application's time, for a request of the mix, in process, under cProfile.
+cProfile slows down calls, so the shares are rough. The server and the wait for PostgreSQL are not counted.
 """
 
 
 def layer_of(file: str) -> str:
-    """Return whose code a file is."""
+    """Return the layer of a source file."""
     return next((layer for part, layer in LAYERS.items() if part in file), STANDARD)
 
 
 def profile() -> pstats.Stats:
-    """Send the mix, and return what was measured."""
-    from bench import targets  # noqa: PLC0415  (models want the settings first)
+    """Send the mix and return the profile. Raises SystemExit on a wrong status."""
+    from bench import targets  # noqa: PLC0415  (models need the settings)
 
     call_command("migrate", verbosity=0)
     call_command("seed", users=20, tasks_per_user=200)
-    people = [[person.token, *map(str, person.ids)] for person in targets.sign_in(20)]
+    users = [[user.token, *map(str, user.ids)] for user in targets.sign_in(20)]
     send, numbers = wsgi(import_module("config.wsgi").application), count()
 
-    def rounds(times: int) -> None:
+    def send_mix(times: int) -> None:
         for kind in [kind for kind, share in MIX.items() for _ in range(share)] * times:
             number = next(numbers)
             query = "limit=20" if kind == "list" else ""
-            if send(*request(kind, people[number % 20], number), query) != STATUSES[kind]:
+            if send(*request(kind, users[number % 20], number), query) != STATUSES[kind]:
                 raise SystemExit(f"{kind} failed")
 
-    rounds(1)
+    send_mix(1)
     profiler = cProfile.Profile()
-    profiler.runcall(rounds, ROUNDS)
+    profiler.runcall(send_mix, ROUNDS)
     return pstats.Stats(profiler)
 
 
-def shares(stats: pstats.Stats) -> Counter[str]:
-    """Return the seconds of each layer."""
+def seconds_by_layer(stats: pstats.Stats) -> Counter[str]:
+    """Return the seconds of each layer, without the wait for PostgreSQL and without this benchmark."""
     seconds: Counter[str] = Counter()
     for (file, _, name), (_, _, own, _, callers) in stats.stats.items():  # type: ignore[attr-defined]
         if file != "~":
@@ -85,14 +85,14 @@ def shares(stats: pstats.Stats) -> Counter[str]:
 
 
 def main() -> None:
-    """Measure, and write it down."""
+    """Measure, and write the section."""
     with database() as url:
         os.environ.update(ENVIRONMENT, DATABASE_URL=url)
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (where the request log goes)
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (hides the request log)
         django.setup()
-        from django.db import connection  # noqa: PLC0415  (wants the settings first)
+        from django.db import connection  # noqa: PLC0415  (needs the settings)
 
-        seconds = shares(profile())
+        seconds = seconds_by_layer(profile())
         connection.close()
     whole = sum(seconds.values())
     rows = [f"| {layer} | {100 * spent / whole:.0f} |" for layer, spent in seconds.most_common()]

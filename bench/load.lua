@@ -1,8 +1,8 @@
--- What wrk sends: one kind of request, or the mix, over many users and tasks.
--- Arguments: the work, the file of targets, a number to start from, the statuses that are right.
--- A line of targets: token, etag and ids, with tabs between.
+-- The requests that wrk sends: one kind, or the mix, for many users and tasks.
+-- Arguments: the kind or "mix", the file of targets, the first number of titles, the expected statuses.
+-- A line of the file has a token, an ETag and ids, separated by tabs.
 
-local MIX = {} -- 50 list, 25 get, 12 create, 13 patch
+local MIX = {} -- of 100 requests: 50 list, 25 get, 12 create, 13 patch
 for _, part in ipairs({ { "list", 50 }, { "get", 25 }, { "create", 12 }, { "patch", 13 } }) do
   for _ = 1, part[2] do table.insert(MIX, part[1]) end
 end
@@ -57,7 +57,7 @@ function make.create(user)
   return with_body("POST /api/v1/tasks", user, '{"title":"Buy milk ' .. sent .. '","description":"Two litres"}')
 end
 
--- Never the same title twice: a change that changes nothing is not written.
+-- Each title is different. The service does not write a PATCH that changes nothing.
 function make.patch(user, id)
   return with_body("PATCH /api/v1/tasks/" .. id, user, '{"title":"Buy bread ' .. sent .. '"}')
 end
@@ -69,7 +69,7 @@ function request()
   sent, count = sent + 1, count + 1
   local pair = pairs_[(count - 1) % #pairs_ + 1]
   local kind = work == "mix" and MIX[(count - 1) % #MIX + 1] or work
-  if kind == "delete" and count > #pairs_ then unexpected = unexpected + 1 end -- a task is deleted once
+  if kind == "delete" and count > #pairs_ then unexpected = unexpected + 1 end -- each task can be deleted once
   if kind == "get" or kind == "patch" or kind == "delete" then return make[kind](pair[1], pair[2]) end
   return make[kind](users[(count - 1) % #users + 1])
 end

@@ -1,4 +1,4 @@
-"""A closed loop: wrk keeps every connection busy for a second, and tells what came back."""
+"""A closed loop with wrk: each connection sends its next request when it has the response to the last."""
 
 import json
 import random
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.targets import Target
 
 SCRIPT = Path(__file__).with_name("load.lua")
-# The statuses that are right. Any other is an error, and so is a connection that breaks.
+# The expected statuses. Any other status is an error, and so is a broken connection.
 STATUSES = {
     "list": "200",
     "get": "200",
@@ -27,7 +27,7 @@ STATUSES = {
 
 
 class Outcome(NamedTuple):
-    """What a second brought. Percentiles in milliseconds."""
+    """The result of a run of wrk. Percentiles are in milliseconds."""
 
     requests: int
     seconds: float
@@ -38,26 +38,26 @@ class Outcome(NamedTuple):
 
 
 def require_wrk() -> None:
-    """Raise SystemExit where wrk is not installed."""
+    """Raise SystemExit if wrk is not installed."""
     if not shutil.which("wrk"):
         raise SystemExit("The benchmark needs wrk: apt-get install wrk, or brew install wrk.")
 
 
 def statuses(work: str, server: Server) -> str:
-    """Return the statuses that are right; this project alone says 304."""
+    """Return the expected statuses. Only this project returns 304."""
     return "304" if work == "unchanged" and server.name == OURS else STATUSES[work]
 
 
 def drive(
     server: Server, work: str, connections: int, targets: "list[Target]", seconds: float = 1
 ) -> Outcome:
-    """Let wrk send one kind of request over so many connections. Raises SystemExit where it fails."""
+    """Run wrk with one kind of request. Raises SystemExit if it fails."""
     with tempfile.NamedTemporaryFile("w", suffix=".targets") as file:
         file.writelines(
             f"{target.token}\t{target.etag}\t{' '.join(map(str, target.ids))}\n" for target in targets
         )
         file.flush()
-        # Titles are numbered from here, so that no change repeats one of an earlier second.
+        # Titles are numbered from here. A PATCH with the title of an earlier run would change nothing.
         start = str(random.randrange(10**9, 10**10))
         options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"]
         script = ["--timeout", "10s", "--script", str(SCRIPT), server.address, "--"]

@@ -1,9 +1,9 @@
-"""`python bench/login.py`: what a refused login costs, and whether it tells why it was refused.
+"""`python bench/login.py`: compare refused logins, whose time and response must not give the reason.
 
-Signs in, in process and in random order, with an unknown e-mail, with a wrong password
-and to an inactive account, and prints the median of each: they are meant to cost and to
-say the same. DATABASE_URL names a database that is migrated; without it a SQLite file is
-made and deleted. The accounts are deleted again, the throttle's counters expire in a day.
+Signs in with an unknown e-mail, with a wrong password and to an inactive account, in process and in
+random order. Prints the median time of each, and whether the responses are equal. DATABASE_URL names
+a migrated database. Without it a temporary SQLite file is used. The accounts are deleted at the end.
+The counters of the throttle expire after a day.
 """
 
 import argparse
@@ -31,14 +31,14 @@ ENVIRONMENT = {
     "ALLOWED_HOSTS": "testserver",
     "SECURE_SSL_REDIRECT": "false",
     "LOG_LEVEL": "ERROR",
-    # They still count, which is part of the cost.
+    # Too high to refuse a login. Counting it is part of the cost.
     "LOGIN_RATE_PER_ACCOUNT": "1000000/1d",
     "LOGIN_RATE_PER_ADDRESS": "1000000/1d",
 }
 
 
 def set_up(folder: str) -> None:
-    """Make Django ready, on a new database unless one is named."""
+    """Set up Django, with a new SQLite database if DATABASE_URL is not set."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     os.environ.update(ENVIRONMENT)
     given = "DATABASE_URL" in os.environ
@@ -49,42 +49,42 @@ def set_up(folder: str) -> None:
 
 
 def login(client: Client, credentials: dict[str, str]) -> tuple[float, bytes]:
-    """Return the seconds that an answer took, and all of it: status, headers, body."""
+    """Return the seconds of a login, and the status, headers and body of the response as bytes."""
     started = time.perf_counter()
-    answer = client.post(
+    response = client.post(
         "/api/v1/auth/login", credentials, "application/json", headers={"x-request-id": "fixed"}
     )
     seconds = time.perf_counter() - started
-    return seconds, b"%d %r %b" % (answer.status_code, sorted(answer.headers.items()), answer.content)
+    return seconds, b"%d %r %b" % (response.status_code, sorted(response.headers.items()), response.content)
 
 
 def measure(cases: dict[str, dict[str, str]], rounds: int) -> tuple[dict[str, list[float]], set[bytes]]:
-    """Return the seconds of each case's logins, and the different answers."""
-    client, answers = Client(), set()
+    """Return the seconds of each login by case, and the set of different responses."""
+    client, responses = Client(), set()
     times: dict[str, list[float]] = {name: [] for name in cases}
     for credentials in list(cases.values()) * WARM_UP:
         login(client, credentials)
     order = list(cases) * rounds
     random.shuffle(order)
     for name in order:
-        seconds, answer = login(client, cases[name])
+        seconds, response = login(client, cases[name])
         times[name].append(seconds)
-        answers.add(answer)
-    return times, answers
+        responses.add(response)
+    return times, responses
 
 
-def report(times: dict[str, list[float]], answers: set[bytes]) -> None:
-    """Print the medians, each over the first, and whether the answers are one."""
+def report(times: dict[str, list[float]], responses: set[bytes]) -> None:
+    """Print the median of each case, its ratio to the first one, and whether the responses are equal."""
     medians = {name: median(seconds) for name, seconds in times.items()}
     first = next(iter(medians.values()))
     for name, seconds in medians.items():
         print(f"{name:18} {seconds * 1000:8.2f} ms {seconds / first:6.3f}")
-    print("answers: the same bytes" if len(answers) == 1 else f"answers: {len(answers)} DIFFERENT ones")
+    print("responses: equal" if len(responses) == 1 else f"responses: {len(responses)} DIFFERENT ones")
 
 
 def main() -> None:
-    """Make two accounts, measure, and delete them."""
-    parser = argparse.ArgumentParser(description="What a refused login costs, by why it is refused.")
+    """Create two accounts, measure, and delete the accounts."""
+    parser = argparse.ArgumentParser(description="Compare the time and the response of refused logins.")
     parser.add_argument("--rounds", type=int, default=200, help="logins of each kind (default 200)")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The order of a run: prepare, compare, measure in rounds, then the open loop, then report."""
+"""Runs the benchmark: prepare, compare the servers, measure in rounds and in an open loop, publish."""
 
 import json
 import subprocess
@@ -21,135 +21,137 @@ from bench.targets import Target
 CONNECTIONS = (1, 16, 100)
 USERS_SIGNED_IN = 200
 USERS_COMPARED = 3
-# The work that needs an answer's ETag.
+# The kind of request that needs the ETag of an earlier response.
 NEEDS_ETAG = "unchanged"
-# The first second's supply of tasks to delete; later ones are twice what was ever used in a second.
+# Tasks to delete in the first second. Later there are twice as many as were ever deleted in a second.
 SUPPLY = 2000
 OPEN_LOOP_CONNECTIONS, OPEN_LOOP_SECONDS = 100, 30
-SETTLED = 0.02
+# Less CPU than this in 50 ms, in seconds, counts as idle.
+IDLE_SECONDS = 0.02
 
 
 class Bench:
-    """Three servers, the targets of the requests, and how much of them is used up."""
+    """The three servers, and the users and tasks of the requests."""
 
-    def __init__(self, servers: list[Server], people: list[Target]) -> None:
-        self.servers, self.people = servers, people
+    def __init__(self, servers: list[Server], users: list[Target]) -> None:
+        self.servers, self.users = servers, users
         self.postmaster = find_postmaster()
-        self.deleted_at_most = SUPPLY // 2
+        self.max_deleted = SUPPLY // 2
 
-    def second(self, server: Server, work: str, connections: int) -> Second:
-        """Return what one second of a server brought and took."""
-        people = self.people
+    def measure_second(self, server: Server, work: str, connections: int) -> Second:
+        """Run wrk on a server for a second. Return its result and the CPU time of server and PostgreSQL."""
+        users = self.users
         if work == "delete":
-            people = targets.supply(people, 2 * self.deleted_at_most)
+            users = targets.add_tasks(users, 2 * self.max_deleted)
         elif work == NEEDS_ETAG and server.name == OURS:
-            targets.learn_etags(server.address, people)
+            targets.fetch_etags(server.address, users)
         roots = [server.pid] if self.postmaster is None else [server.pid, self.postmaster]
-        before = self.settled(roots)
-        outcome = load.drive(server, work, connections, people)
-        spent = [after - earlier for after, earlier in zip(self.settled(roots), before, strict=True)]
+        before = self.wait_until_idle(roots)
+        outcome = load.drive(server, work, connections, users)
+        spent = [after - earlier for after, earlier in zip(self.wait_until_idle(roots), before, strict=True)]
         if work == "delete":
-            self.deleted_at_most = max(self.deleted_at_most, outcome.requests)
+            self.max_deleted = max(self.max_deleted, outcome.requests)
         return Second(outcome, spent[0], spent[1] if self.postmaster is not None else None)
 
-    def settled(self, roots: list[int]) -> list[float]:
-        """Return the CPU seconds once what was in flight is answered, or after a second."""
+    def wait_until_idle(self, roots: list[int]) -> list[float]:
+        """Wait for the requests in flight, for half a second at most. Return the CPU seconds so far."""
         last = cpu.seconds_of(*roots)
         for _ in range(10):
             time.sleep(0.05)
             now = cpu.seconds_of(*roots)
-            if sum(now) - sum(last) < SETTLED:
+            if sum(now) - sum(last) < IDLE_SECONDS:
                 return now
             last = now
         return last
 
-    def round(self, work: str, connections: int, number: int) -> Round:
-        """Return a second of each server, in this round's order."""
-        targets.tidy()
+    def measure_round(self, work: str, connections: int, number: int) -> Round:
+        """Measure a second of each server. The order depends on the number of the round."""
+        targets.clean_up()
         order = self.servers if number % 2 else self.servers[::-1]
         turn = number // 2 % len(order)
-        return {server.name: self.second(server, work, connections) for server in order[turn:] + order[:turn]}
+        turns = order[turn:] + order[:turn]
+        return {server.name: self.measure_second(server, work, connections) for server in turns}
 
 
 def find_postmaster() -> int | None:
-    """Return the process of the PostgreSQL that is used, None where it runs elsewhere."""
+    """Return the main process of PostgreSQL, or None if it runs on another machine."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return cpu.postmaster_of(cursor.fetchone()[0])
 
 
-def planned(given: Namespace) -> list[tuple[str, int]]:
-    """Return the works with their numbers of connections."""
-    works = [given.only] if given.only else list(load.STATUSES)
-    numbers = [given.connections] if given.connections else CONNECTIONS
+def plan_work(arguments: Namespace) -> list[tuple[str, int]]:
+    """Return pairs of a kind of request and a number of connections."""
+    works = [arguments.only] if arguments.only else list(load.STATUSES)
+    numbers = [arguments.connections] if arguments.connections else CONNECTIONS
     return [(work, connections) for work in works for connections in numbers]
 
 
-def measure(given: Namespace, database_url: str) -> None:
-    """Run all of it. Raises SystemExit where the servers differ."""
-    plan = planned(given)
-    context = circumstances(given)
-    targets.prepare(given.users, given.tasks)
-    people = targets.sign_in(min(given.users, USERS_SIGNED_IN))
-    if not people or not people[0].ids:
-        raise SystemExit("There are no seeded users with tasks to ask for.")
+def measure(arguments: Namespace, database_url: str) -> None:
+    """Run the benchmark. Raises SystemExit if the servers respond differently."""
+    plan = plan_work(arguments)
+    context = describe_environment(arguments)
+    targets.prepare(arguments.users, arguments.tasks)
+    users = targets.sign_in(min(arguments.users, USERS_SIGNED_IN))
+    if not users or not users[0].ids:
+        raise SystemExit("The database has no seeded users with tasks.")
     revoked = targets.sign_in(1)[0]
     targets.end_session(revoked)
     try:
         with serving(database_url) as servers:
-            compare(servers, people[:USERS_COMPARED], revoked.token)
-            bench = Bench(servers, people)
-            measured = measure_rounds(bench, plan, given.rounds)
-            whole = not given.only and not given.connections
-            open_loop = measure_open_loop(bench, measured) if whole else None
+            compare(servers, users[:USERS_COMPARED], revoked.token)
+            bench = Bench(servers, users)
+            measured = measure_rounds(bench, plan, arguments.rounds)
+            is_complete = not arguments.only and not arguments.connections
+            open_loop = measure_open_loop(bench, measured) if is_complete else None
     finally:
-        targets.sign_out(people)
+        targets.sign_out(users)
     publish(context, measured, open_loop)
 
 
 def measure_rounds(bench: Bench, plan: list[tuple[str, int]], rounds: int) -> Measured:
-    """Return the rounds of every work, with a line of progress."""
+    """Measure every pair of the plan in so many rounds. Shows the progress on stderr."""
     for server in bench.servers:
-        load.drive(server, "mix", 16, bench.people, seconds=3)
+        load.drive(server, "mix", 16, bench.users, seconds=3)
     measured: Measured = {}
     with tqdm(total=len(plan) * rounds, unit=" rounds", file=sys.stderr) as progress:
         for work, connections in plan:
             progress.set_description(f"{work} x{connections}")
             measured[work, connections] = []
             for number in range(rounds):
-                measured[work, connections].append(bench.round(work, connections, number))
+                measured[work, connections].append(bench.measure_round(work, connections, number))
                 progress.update()
     return measured
 
 
 def measure_open_loop(bench: Bench, measured: Measured) -> tuple[float, dict[str, dict[str, float]]]:
-    """Return the rate, and what this project answers when half of what it can do arrives."""
+    """Send half of the requests that the mix reached to this project. Return the rate and the latencies."""
     read = MEASURES["requests/s"]
     rounds = measured["mix", OPEN_LOOP_CONNECTIONS]
     rate = median(read(round_[OURS]) or 0 for round_ in rounds) / 2
     ours = next(server for server in bench.servers if server.name == OURS)
     deletions = int(rate * OPEN_LOOP_SECONDS)
     sys.stderr.write(f"open loop: {OPEN_LOOP_SECONDS} s at {rate:.0f} requests/s\n")
-    supply = targets.supply(bench.people, deletions)
-    targets.tidy()
-    arrivals = openloop.plan(ours, bench.people, supply, rate, OPEN_LOOP_SECONDS)
+    to_delete = targets.add_tasks(bench.users, deletions)
+    targets.clean_up()
+    arrivals = openloop.plan(ours, bench.users, to_delete, rate, OPEN_LOOP_SECONDS)
     return rate, openloop.drive(ours, arrivals, OPEN_LOOP_CONNECTIONS)
 
 
-def circumstances(given: Namespace) -> dict[str, Any]:
-    """Return what the figures hang on."""
+def describe_environment(arguments: Namespace) -> dict[str, Any]:
+    """Return the versions, settings and sizes that the results depend on."""
     names = ("server_version", "shared_buffers", "fsync", "synchronous_commit")
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, current_setting(name) FROM unnest(%s::text[]) name", [list(names)])
         postgres = dict(cursor.fetchall())
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split(" [")[0]
     return {
-        **report.circumstances(postgres, wrk),
-        "users": given.users,
-        "tasks": given.users * given.tasks,
-        "rounds": given.rounds,
-        "signed_in": min(given.users, USERS_SIGNED_IN),
-        "each": min(given.tasks, targets.TASKS_EACH),
+        **report.describe_machine(postgres, wrk),
+        "users": arguments.users,
+        "tasks": arguments.users * arguments.tasks,
+        "rounds": arguments.rounds,
+        "signed_in": min(arguments.users, USERS_SIGNED_IN),
+        "each": min(arguments.tasks, targets.TASKS_EACH),
         "workers": settings.WEB_CONCURRENCY,
         "threads": settings.WEB_THREADS,
         "pool": POOL_SIZE,
@@ -161,7 +163,7 @@ def publish(
     measured: Measured,
     open_loop: tuple[float, dict[str, dict[str, float]]] | None,
 ) -> None:
-    """Print what was measured, and write it down where it is the whole."""
+    """Print the results. A complete run also writes RESULTS.md and results.json."""
     ratios = report.ratio_values(measured)
     text = report.throughput(context, ratios, measured, open_loop)
     print(text)

@@ -1,8 +1,7 @@
-"""An open loop: requests come when they are due, whether or not the last one was answered.
+"""An open loop: a request is sent when it is due, even if earlier ones have no response yet.
 
-Arrivals are a Poisson process over connections that stay open. A latency is counted from the
-time at which the request was due, so that waiting for a free connection is part of it: what a
-closed loop such as wrk's leaves out.
+Arrivals are a Poisson process. Connections stay open. A latency starts when the request is due, so
+it includes the wait for a free connection. A closed loop such as wrk's does not measure that wait.
 """
 
 import asyncio
@@ -31,22 +30,24 @@ class Arrival(NamedTuple):
     request: bytes
 
 
-def plan(server: Server, targets: "list[Target]", supply: "list[Target]", rate: float, seconds: float) -> Any:
-    """Return the arrivals of so many seconds; the same for the same arguments but for what is deleted."""
+def plan(
+    server: Server, targets: "list[Target]", to_delete: "list[Target]", rate: float, seconds: float
+) -> list[Arrival]:
+    """Return the arrivals of so many seconds at `rate` a second. The same arguments give the same ones."""
     chance = random.Random(0)
-    doomed = [(target.token, id_) for target in supply for id_ in target.ids]
+    deletable = [(target.token, id_) for target in to_delete for id_ in target.ids]
     kinds = chance.choices(list(SHARES), list(SHARES.values()), k=int(rate * seconds))
     host, due, arrivals = urlsplit(server.address).netloc, 0.0, []
     for number, kind in enumerate(kinds):
         due += chance.expovariate(rate)
         target = chance.choice(targets)
-        token, id_ = doomed.pop() if kind == "delete" else (target.token, chance.choice(target.ids))
+        token, id_ = deletable.pop() if kind == "delete" else (target.token, chance.choice(target.ids))
         arrivals.append(Arrival(due, kind, make_request(kind, host, token, id_, number)))
     return arrivals
 
 
 def make_request(kind: str, host: str, token: str, id_: Any, number: int) -> bytes:
-    """Return the bytes of a request."""
+    """Return a request as bytes."""
     method, path, body = {
         "list": ("GET", "?limit=20", None),
         "get": ("GET", f"/{id_}", None),
@@ -62,14 +63,14 @@ def make_request(kind: str, host: str, token: str, id_: Any, number: int) -> byt
     return f"{head}\r\n{text}".encode()
 
 
-class Link:
-    """A connection that stays open, and one request at a time on it."""
+class Connection:
+    """A connection that stays open. It sends one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
-    async def ask(self, request: bytes) -> int:
-        """Send a request, read all of its answer, and return the status."""
+    async def send(self, request: bytes) -> int:
+        """Send a request, read the whole response, and return the status."""
         self.writer.write(request)
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
         status = int(head[9:12])
@@ -80,32 +81,32 @@ class Link:
 
 
 async def run(server: Server, arrivals: list[Arrival], connections: int) -> dict[str, dict[str, float]]:
-    """Send every request when it is due; return count, errors and percentiles in ms by kind."""
+    """Send every request when it is due. Return the count, errors and percentiles in ms by kind."""
     address = urlsplit(server.address)
-    free: asyncio.LifoQueue[Link] = asyncio.LifoQueue()
+    free: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
     for _ in range(connections):
-        free.put_nowait(Link(*await asyncio.open_connection(address.hostname, address.port)))
+        free.put_nowait(Connection(*await asyncio.open_connection(address.hostname, address.port)))
     latencies: dict[str, list[float]] = {kind: [] for kind in SHARES}
     errors = dict.fromkeys(SHARES, 0)
     started = time.perf_counter()
 
-    async def answer(arrival: Arrival) -> None:
-        link = await free.get()
+    async def send(arrival: Arrival) -> None:
+        connection = await free.get()
         try:
             async with asyncio.timeout(10):
-                status = await link.ask(arrival.request)
+                status = await connection.send(arrival.request)
         except (OSError, EOFError, TimeoutError):
             status = 0
-            link.writer.close()
-            link = Link(*await asyncio.open_connection(address.hostname, address.port))
-        free.put_nowait(link)
+            connection.writer.close()
+            connection = Connection(*await asyncio.open_connection(address.hostname, address.port))
+        free.put_nowait(connection)
         latencies[arrival.kind].append(time.perf_counter() - started - arrival.due)
         errors[arrival.kind] += status != STATUSES.get(arrival.kind, 200)
 
     async with asyncio.TaskGroup() as group:
         for arrival in arrivals:
             await asyncio.sleep(max(0, started + arrival.due - time.perf_counter()))
-            group.create_task(answer(arrival))
+            group.create_task(send(arrival))
     while not free.empty():
         free.get_nowait().writer.close()
     return {
@@ -119,11 +120,11 @@ async def run(server: Server, arrivals: list[Arrival], connections: int) -> dict
 
 
 def percentile(values: list[float], level: int) -> float:
-    """Return the value that so many in a hundred do not exceed."""
+    """Return the value that `level` per cent of the values do not exceed, or NaN without values."""
     ranked = sorted(values)
     return ranked[min(len(ranked) * level // 100, len(ranked) - 1)] if ranked else float("nan")
 
 
 def drive(server: Server, arrivals: list[Arrival], connections: int) -> dict[str, dict[str, float]]:
-    """Run the loop to its end."""
+    """Send all arrivals over so many connections. Return the results by kind."""
     return uvloop.run(run(server, arrivals, connections))

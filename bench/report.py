@@ -1,4 +1,4 @@
-"""What was measured, as tables for people and as ratios for a check."""
+"""Formats the results: tables for RESULTS.md and ratios for results.json."""
 
 import os
 import platform
@@ -21,30 +21,31 @@ PACKAGES = (
 NAMES = {OURS: "this project", FASTAPI: "FastAPI", FLOOR: "floor"}
 TARGET_MS = 200
 METHOD = """\
-{tasks:,} tasks of {users:,} users; {signed_in} users are signed in, and requests go to {each} tasks of
-each. wrk, on one thread, keeps every connection busy for 1 s (a closed loop); {rounds} rounds, a second of
-each server in alternating order, `VACUUM` and `CHECKPOINT` between. Every figure is the median of the
-rounds with the least and the greatest; a ratio is taken round by round. The mix is 50 list / 25 get / 12
-create / 13 patch; a list has 20 tasks. `unchanged` is the list with `If-None-Match`: 304 here, 200 from the
-peers. An error is any other status than the right one, or a connection that broke or timed out.
+The database has {tasks:,} tasks of {users:,} users. {signed_in} users are signed in, and the requests use
+{each} tasks of each. wrk keeps every connection busy for 1 s, on one thread (a closed loop). There are
+{rounds} rounds. Each measures a second of every server, in alternating order, after `VACUUM` and
+`CHECKPOINT`. A figure is the median of the rounds, with the minimum and the maximum. A ratio is computed in
+each round. The mix is 50 list / 25 get / 12 create / 13 patch, and a list has 20 tasks. `unchanged` is the
+list with `If-None-Match`: this project returns 304, the peers 200. An error is an unexpected status, or a
+connection that broke or timed out.
 
-CPU is the user and system time of all processes of a server, and of PostgreSQL with its background
-processes, from /proc (in steps of 10 ms a process), by the requests answered. All three have {workers}
-processes; this project and the floor {threads} threads in each, the peer {pool} pooled connections in each.
-The peer logs a line a request as uvicorn does by default, this project its own, the floor none. Before the
-run the three were compared body by body.
+CPU is the user and system time for each request, of all processes of a server, and of PostgreSQL with its
+background processes. It comes from /proc, in steps of 10 ms. All three servers have {workers} processes.
+This project and the floor have {threads} threads in each, the peer has a pool of {pool} connections in each.
+The peer logs each request as uvicorn does by default, this project writes its request log, the floor logs
+nothing. Before the run the responses of the three were compared.
 """
 
 
 class Second(NamedTuple):
-    """One second of one server: what wrk saw, and the CPU seconds that it took (None where unknown)."""
+    """One second of one server: the result of wrk, and the CPU seconds. None: PostgreSQL runs elsewhere."""
 
     outcome: Outcome
     application: float
     postgres: float | None
 
 
-# One round: a second of each server, by name. The rounds of each work, by number of connections.
+# A round has a second of each server, by name. The rounds are stored by kind of request and connections.
 Round = dict[str, Second]
 Measured = dict[tuple[str, int], list[Round]]
 
@@ -56,7 +57,8 @@ MEASURES: dict[str, Callable[[Second], float | None]] = {
     "application CPU ms": lambda second: per_request(second.application, second),
     "PostgreSQL CPU ms": lambda second: per_request(second.postgres, second),
 }
-# The keys of results.json: measure, peer, connections. All of the mix, ours over the peer's.
+# The keys of results.json with measure, peer and connections. Each is this project's value over the
+# peer's, for the mix.
 RATIOS = {
     "rps_vs_fastapi_16": ("requests/s", FASTAPI, 16),
     "rps_vs_fastapi_100": ("requests/s", FASTAPI, 100),
@@ -67,20 +69,20 @@ RATIOS = {
 }
 
 OPEN_LOOP = """\
-Half of what the mix reached at 100 connections arrives at random times (a Poisson process), whether or not
-the answers keep up, for 30 s; 44 list / 22 get / 12 create / 12 patch / 5 complete / 5 delete. A latency is
-counted from the time at which the request was due. The client is a Python one (wrk has no open loop) on the
-same cores.
+For 30 s requests arrive at random times (a Poisson process), at half the rate that the mix reached with 100
+connections: 44 list / 22 get / 12 create / 12 patch / 5 complete / 5 delete. They do not wait for earlier
+responses. A latency starts when the request is due. The client is written in Python, because wrk has no open
+loop, and uses the same cores.
 """
 
 
 def per_request(seconds: float | None, second: Second) -> float | None:
-    """Return the milliseconds of CPU that a request took."""
+    """Return the milliseconds of CPU for each request."""
     return None if seconds is None else seconds * 1000 / max(second.outcome.requests, 1)
 
 
 def spread(values: list[float | None], form: str) -> str:
-    """Return the median with the least and the greatest."""
+    """Return the median with the minimum and the maximum, or "-" without values."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"
@@ -88,14 +90,14 @@ def spread(values: list[float | None], form: str) -> str:
 
 
 def ratios(rounds: list[Round], measure: str, peer: str) -> list[float | None]:
-    """Return ours over the peer's, round by round: what the machine does to both cancels out."""
+    """Return this project's value over the peer's in each round. What slows down both cancels out."""
     read = MEASURES[measure]
     pairs = [(read(round_[OURS]), read(round_[peer])) for round_ in rounds]
     return [ours / theirs if ours is not None and theirs else None for ours, theirs in pairs]
 
 
 def work_table(rounds: list[Round]) -> list[str]:
-    """Return the rows of one work at one number of connections."""
+    """Return the rows of the table for one kind of request and number of connections."""
     rows = []
     for name, title in NAMES.items():
         seconds = [round_[name] for round_ in rounds]
@@ -111,7 +113,7 @@ def work_table(rounds: list[Round]) -> list[str]:
 
 
 def tables(measured: Measured) -> str:
-    """Return a table for each work and number of connections."""
+    """Return a table for each kind of request and number of connections."""
     head = ["", *MEASURES, "errors"]
     parts = []
     for (work, connections), rounds in measured.items():
@@ -126,7 +128,7 @@ def tables(measured: Measured) -> str:
 
 
 def ratio_values(measured: Measured) -> dict[str, float | None]:
-    """Return the ratios of results.json: the median of the rounds, None where it was not measured."""
+    """Return the ratios of results.json: the median of the rounds, or None if it was not measured."""
     values: dict[str, float | None] = {}
     for key, (measure, peer, connections) in RATIOS.items():
         found = ratios(measured.get(("mix", connections), []), measure, peer)
@@ -136,7 +138,7 @@ def ratio_values(measured: Measured) -> dict[str, float | None]:
 
 
 def open_loop_table(measured: dict[str, dict[str, float]]) -> str:
-    """Return the table of the open loop."""
+    """Return the latencies of the open loop as a Markdown table."""
     rows = [
         "| operation | requests | errors | p50 ms | p95 ms | p99 ms | p95 within 200 ms |",
         f"|{'---|' * 7}",
@@ -148,8 +150,8 @@ def open_loop_table(measured: dict[str, dict[str, float]]) -> str:
     return "\n".join(rows)
 
 
-def circumstances(postgres: dict[str, str], wrk: str) -> dict[str, Any]:
-    """Return when this was, and what it ran on."""
+def describe_machine(postgres: dict[str, str], wrk: str) -> dict[str, Any]:
+    """Return the date, the machine and the versions."""
     cpu = re.search(r"model name\s*: (.+)", read_or_empty("/proc/cpuinfo"))
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -162,13 +164,13 @@ def circumstances(postgres: dict[str, str], wrk: str) -> dict[str, Any]:
 
 
 def read_or_empty(path: str) -> str:
-    """Return a file's text, where there is such a file."""
+    """Return the text of a file, or an empty string if there is no file."""
     file = Path(path)
     return file.read_text() if file.exists() else ""
 
 
 def write_section(heading: str, text: str) -> None:
-    """Put a section of RESULTS.md in the place of the one that had its heading; the others stay."""
+    """Replace the section of RESULTS.md with this heading, or append it."""
     old = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
     title, *sections = re.split(r"(?m)^(?=## )", old)
     kept = {section.partition("\n")[0]: section.strip() for section in sections}
@@ -177,7 +179,7 @@ def write_section(heading: str, text: str) -> None:
 
 
 def describe(context: dict[str, Any]) -> str:
-    """Return how it was measured and on what."""
+    """Return the description of the method and of the machine."""
     packages = ", ".join(f"{name} {number}" for name, number in context["packages"].items())
     postgres = ", ".join(f"{name} {setting}" for name, setting in context["postgresql"].items())
     lines = [
@@ -195,7 +197,7 @@ def throughput(
     measured: Measured,
     open_loop: tuple[float, dict[str, dict[str, float]]] | None,
 ) -> str:
-    """Return the section of RESULTS.md."""
+    """Return the text of the section `Throughput` of RESULTS.md."""
     rows = [f"| `{key}` | {'-' if value is None else f'{value:.2f}'} |" for key, value in values.items()]
     parts = [describe(context), "\n".join(["| ratio, mix | |", "|---|---|", *rows])]
     if open_loop:

@@ -1,8 +1,8 @@
-"""`make bench`: this project, its FastAPI peer and the floor, doing the same work on one database.
+"""`make bench`: compare this project with its FastAPI peer and with the floor, on one database.
 
-Prints what it measured and writes bench/RESULTS.md and bench/results.json; with `--only` or
-`--connections` it is a part, which is printed alone. BENCH_DATABASE_URL names a PostgreSQL
-database of this machine to use and to keep; without it one is brought and thrown away.
+Prints the results, and writes bench/RESULTS.md and bench/results.json. With `--only` or
+`--connections` it runs a part and writes nothing. BENCH_DATABASE_URL names a PostgreSQL database on
+this machine, which is kept. Without it a temporary one is used.
 """
 
 import argparse
@@ -14,29 +14,29 @@ from bench.load import STATUSES, require_wrk
 from bench.servers import ENVIRONMENT, database
 
 
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Measure this project beside its peers.")
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(description="Compare this project with its peers.")
     parser.add_argument("--users", type=int, default=1000, help="users to seed (default 1000)")
-    parser.add_argument("--tasks", type=int, default=1000, help="tasks of each (default 1000)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of each work (default 9)")
-    parser.add_argument("--only", choices=list(STATUSES), help="one work, printed and not written")
-    parser.add_argument("--connections", type=int, help="one number of them, printed and not written")
+    parser.add_argument("--tasks", type=int, default=1000, help="tasks of each user (default 1000)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds to measure (default 9)")
+    parser.add_argument("--only", choices=list(STATUSES), help="measure one kind of request, write nothing")
+    parser.add_argument("--connections", type=int, help="measure one number of connections, write nothing")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Bring the database, make Django ready on it, and measure."""
-    given = arguments()
+    """Start the database, set up Django, and measure."""
+    arguments = parse_arguments()
     require_wrk()
     with database() as url:
-        # For this process alone: a time limit would cut the seed and VACUUM short.
-        alone = {"DATABASE_STATEMENT_TIMEOUT": "0s", "LOG_LEVEL": "ERROR"}
-        os.environ.update(ENVIRONMENT, DATABASE_URL=url, **alone)
+        # Only for this process: a time limit would interrupt the seeding and VACUUM.
+        limits = {"DATABASE_STATEMENT_TIMEOUT": "0s", "LOG_LEVEL": "ERROR"}
+        os.environ.update(ENVIRONMENT, DATABASE_URL=url, **limits)
         django.setup()
-        from bench import measuring  # noqa: PLC0415  (models want the settings first)
+        from bench import measuring  # noqa: PLC0415  (models need the settings)
 
-        measuring.measure(given, url)
+        measuring.measure(arguments, url)
 
 
 if __name__ == "__main__":

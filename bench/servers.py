@@ -1,4 +1,4 @@
-"""What is measured: a PostgreSQL, and the three servers on it."""
+"""Starts PostgreSQL and the three servers that the benchmark compares."""
 
 import os
 import socket
@@ -16,9 +16,9 @@ from typing import NamedTuple
 from scripts.engines import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
-# Pooled connections of one worker of the peer. More of them only queue in PostgreSQL.
+# The connections in the pool of each worker of the peer. More would only wait in PostgreSQL.
 POOL_SIZE = 10
-# Production's settings over plain http, with keys that open nothing. Throttles still count.
+# Production's settings over plain HTTP, with keys for this benchmark only. Throttles still count.
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "ENV_FILE": os.devnull,
@@ -39,7 +39,7 @@ START_TIMEOUT = 60
 
 
 class Server(NamedTuple):
-    """A server that runs: its name, its address, and the process that started its workers."""
+    """A running server: its name, its address, and the id of its main process."""
 
     name: str
     address: str
@@ -48,7 +48,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def database() -> Iterator[str]:
-    """Yield the URL of the database to measure on: BENCH_DATABASE_URL, or a new one that is thrown away."""
+    """Yield the URL of the database: BENCH_DATABASE_URL, or a temporary one."""
     if url := os.environ.get("BENCH_DATABASE_URL"):
         yield url
         return
@@ -57,7 +57,7 @@ def database() -> Iterator[str]:
 
 
 def commands(port: int) -> dict[str, list[str]]:
-    """Return how each server is started on a port; the floor under this project's own gunicorn settings."""
+    """Return the command of each server. The floor has the gunicorn configuration of this project."""
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py"]
     uvicorn = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)]
     workers = os.environ.get("WEB_CONCURRENCY", str(os.cpu_count() or 1))
@@ -70,13 +70,13 @@ def commands(port: int) -> dict[str, list[str]]:
 
 @contextmanager
 def serving(database_url: str) -> Iterator[list[Server]]:
-    """Yield the three servers, answering."""
+    """Start the three servers, and yield them when they respond."""
     with ExitStack() as stack:
         yield [stack.enter_context(serve(name, database_url)) for name in (OURS, FASTAPI, FLOOR)]
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -85,10 +85,10 @@ def free_port() -> int:
 
 @contextmanager
 def serve(name: str, database_url: str) -> Iterator[Server]:
-    """Yield one server. Raises SystemExit with what it logged where it does not answer."""
+    """Start a server, and yield it when it responds. Raises SystemExit with its log if it does not."""
     port = free_port()
     environment = {**os.environ, **ENVIRONMENT, "DATABASE_URL": database_url, "PORT": str(port)}
-    # What this process gave itself, to migrate and seed.
+    # It is set for this process, which migrates and seeds.
     environment.pop("DATABASE_STATEMENT_TIMEOUT", None)
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
@@ -96,24 +96,24 @@ def serve(name: str, database_url: str) -> Iterator[Server]:
         )
         try:
             server = Server(name, f"http://127.0.0.1:{port}", process.pid)
-            if not answers(server, process):
+            if not wait_until_it_responds(server, process):
                 log.seek(0)
-                raise SystemExit(f"{name} does not answer:\n{log.read()}")
+                raise SystemExit(f"{name} does not respond:\n{log.read()}")
             yield server
         finally:
             process.terminate()
             process.wait(timeout=START_TIMEOUT)
 
 
-def answers(server: Server, process: "subprocess.Popen[bytes]") -> bool:
-    """Wait for the first answer, whatever it is."""
+def wait_until_it_responds(server: Server, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait for a response of any status. Return False if the process ends or START_TIMEOUT passes."""
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"{server.address}/api/v1/tasks", timeout=5).close()
-        except urllib.error.HTTPError as refusal:
+        except urllib.error.HTTPError as error:
             with suppress(OSError):
-                refusal.close()
+                error.close()
             return True
         except OSError:
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Whom and what the requests are about: users with tokens, their tasks, and a supply to delete."""
+"""The users and tasks that the requests name."""
 
 import json
 import urllib.request
@@ -18,7 +18,7 @@ TASKS_EACH = 50
 
 @dataclass
 class Target:
-    """A user who is signed in, and tasks of theirs."""
+    """A signed-in user, some ids of their tasks, and the ETag of their list."""
 
     user: Any
     token: str
@@ -27,7 +27,7 @@ class Target:
 
 
 def prepare(users: int, tasks_per_user: int) -> None:
-    """Migrate the database and fill it."""
+    """Migrate the database and seed it."""
     call_command("migrate", verbosity=0)
     call_command("seed", users=users, tasks_per_user=tasks_per_user)
     with connection.cursor() as cursor:
@@ -35,7 +35,7 @@ def prepare(users: int, tasks_per_user: int) -> None:
 
 
 def sign_in(count: int) -> list[Target]:
-    """Return so many seeded users, the tasks of each picked from all of its time."""
+    """Sign in `count` seeded users. Their tasks are spread over the whole list, from oldest to newest."""
     users = get_user_model().objects.filter(email__endswith=".seed0@example.com").order_by("id")[:count]
     targets = []
     for user in users:
@@ -46,17 +46,17 @@ def sign_in(count: int) -> list[Target]:
 
 
 def end_session(target: Target) -> None:
-    """End the newest session of a user, which their token then names in vain."""
+    """End the newest session of a user. Their token is then refused."""
     Session.objects.filter(pk=target.user.sessions.latest("created_at").pk).end()
 
 
 def sign_out(targets: list[Target]) -> None:
-    """End what `sign_in` began."""
+    """Delete the sessions of these users."""
     Session.objects.filter(user__in=[target.user for target in targets]).delete()
 
 
-def supply(targets: list[Target], count: int) -> list[Target]:
-    """Return the same users with at least so many new tasks in all, which nobody has read yet."""
+def add_tasks(targets: list[Target], count: int) -> list[Target]:
+    """Create at least `count` tasks in all. Return the same users with the new tasks only."""
     each = -(-count // len(targets))
     rows = [
         Task(owner=target.user, title=f"Delete this {number}") for target in targets for number in range(each)
@@ -69,19 +69,19 @@ def supply(targets: list[Target], count: int) -> list[Target]:
     ]
 
 
-def learn_etags(address: str, targets: list[Target]) -> None:
-    """Ask this project for the list of each user, and keep its ETag."""
+def fetch_etags(address: str, targets: list[Target]) -> None:
+    """Get the list of each user from this project, and store its ETag."""
     for target in targets:
         request = urllib.request.Request(
             f"{address}/api/v1/tasks?limit=20", headers={"Authorization": f"Bearer {target.token}"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            json.load(answer)
-            target.etag = answer.headers.get("ETag", "")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            json.load(response)
+            target.etag = response.headers.get("ETag", "")
 
 
-def tidy() -> None:
-    """Leave no dead rows and no dirty pages of one round to the next."""
+def clean_up() -> None:
+    """Remove the dead rows and write the dirty pages, so that a round does not slow down the next one."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM tasks_task")
         cursor.execute("CHECKPOINT")

@@ -73,7 +73,7 @@ hosts = requires(
 issuer_label = validate.Length(1, MAX_LABEL_LENGTH, error="must be {min} to {max} characters long")
 not_empty = validate.Length(1, error="must not be empty")
 positive = validate.Range(timedelta(0), min_inclusive=False, error="must be longer than 0s")
-not_negative_time = validate.Range(timedelta(0), error="must be 0 or more")
+zero_or_longer = validate.Range(timedelta(0), error="must be 0 or more")
 not_negative = validate.Range(0, error="must be 0 or more")
 at_least_one = validate.Range(1, error="must be 1 or more")
 port = validate.Range(1, 65535, error="must be {min} to {max}")

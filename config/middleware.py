@@ -56,7 +56,8 @@ class ProblemMiddleware:
             and response.get("Content-Type") != "application/problem+json"
             and not request.path.startswith("/admin/")
         ):
-            code = CODE_OF_STATUS.get(response.status_code, "internal_error")
+            is_bug = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            code = CODE_OF_STATUS.get(response.status_code, "internal_error" if is_bug else "bad_request")
             converted = problem_response(request, Problem(code))
             for name in response.headers.keys() - converted.headers.keys() - {"Content-Length"}:
                 converted[name] = response[name]

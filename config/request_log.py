@@ -95,7 +95,9 @@ def known_user_id(request: HttpRequest) -> str | None:
     user = getattr(request, "user", None)
     if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # noqa: SLF001  (there is no public way)
         return None
-    return user.public_id if user and user.pk else None
+    public_id = user.public_id if user and user.pk else None
+    # An issuer may use e-mail addresses as subjects.
+    return str(user.pk) if user and public_id and "@" in public_id else public_id
 
 
 @cache

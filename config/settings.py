@@ -107,9 +107,7 @@ DATABASE_URL_DIRECT = env.str("DATABASE_URL_DIRECT", "", validate=environment.di
 # `manage.py` sets it: migrations, dumps and seeds go past a pooler, and may take long.
 DATABASE_DIRECT = env.bool("DATABASE_DIRECT", False)
 DATABASE_STATEMENT_TIMEOUT = env.timedelta(
-    "DATABASE_STATEMENT_TIMEOUT",
-    timedelta(seconds=0 if DATABASE_DIRECT else 5),
-    validate=environment.not_negative_time,
+    "DATABASE_STATEMENT_TIMEOUT", timedelta(seconds=5), validate=environment.zero_or_longer
 )
 served = env.dj_db_url("DATABASE_URL", EMBEDDED_DATABASE_URL) or {}
 direct = env.dj_db_url("DATABASE_URL_DIRECT") if DATABASE_URL_DIRECT else None
@@ -139,7 +137,8 @@ match DATABASES["default"].get("ENGINE"):
         # the next statement may go to a server connection where it was not prepared.
         if not pooled:
             options |= {"server_side_binding": True, "prepare_threshold": 0}
-            milliseconds = int((DATABASE_STATEMENT_TIMEOUT or timedelta()) / timedelta(milliseconds=1))
+            limit = timedelta() if DATABASE_DIRECT else DATABASE_STATEMENT_TIMEOUT or timedelta()
+            milliseconds = int(limit / timedelta(milliseconds=1))
             limits = f"-c statement_timeout={milliseconds} -c lock_timeout=2000"
             limits += " -c idle_in_transaction_session_timeout=10000"
             options["options"] = f"{options.get('options', '')} {limits}".strip()
@@ -199,7 +198,7 @@ BETTER_AUTH_SECRET = env.str("BETTER_AUTH_SECRET", "", validate=environment.secr
 BETTER_AUTH_ISSUER = env.str("BETTER_AUTH_ISSUER", BETTER_AUTH_URL)
 BETTER_AUTH_AUDIENCE = env.str("BETTER_AUTH_AUDIENCE", BETTER_AUTH_URL)
 BETTER_AUTH_LEEWAY = env.timedelta(
-    "BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=environment.not_negative_time
+    "BETTER_AUTH_LEEWAY", timedelta(seconds=5), validate=environment.zero_or_longer
 )
 # Part of the key of the issuer's users. Its URL is not, because it changes when a front end moves.
 BETTER_AUTH_LABEL = env.str("BETTER_AUTH_LABEL", "better-auth", validate=environment.issuer_label)

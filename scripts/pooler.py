@@ -86,7 +86,7 @@ def pgbouncer(program: str, url: str) -> Iterator[str]:
             command = [program, "--quiet", "--user", account.pw_name, str(file)]
             process = subprocess.Popen(command, stderr=log)
             try:
-                await_socket(folder, process)
+                wait_for_socket(folder, process)
                 address = f"{urllib.parse.quote(str(folder), safe='')}:6432"
                 yield f"postgresql://tasks@{address}/{conninfo_to_dict(url)['dbname']}"
             finally:
@@ -94,7 +94,7 @@ def pgbouncer(program: str, url: str) -> Iterator[str]:
                 process.wait()
 
 
-def await_socket(folder: Path, process: "subprocess.Popen[bytes]") -> None:
+def wait_for_socket(folder: Path, process: "subprocess.Popen[bytes]") -> None:
     """Return when PgBouncer has made its socket. Exits with its log if it fails to."""
     for _ in range(100):
         if (folder / ".s.PGSQL.6432").exists():

@@ -30,7 +30,7 @@ EMPTY = {
 }
 
 
-def code_lines(source: str) -> int:
+def count_code_lines(source: str) -> int:
     """Return the number of lines that have code: no blank lines, comments or docstrings."""
     docstrings = {
         line
@@ -66,7 +66,7 @@ def main() -> int:
     for package in ("config", "users", "tasks"):
         files += [path for path in sorted((ROOT / package).rglob("*.py")) if not SKIPPED & set(path.parts)]
     sources = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
-    counts = {path: code_lines(source) for path, source in sources.items()}
+    counts = {path: count_code_lines(source) for path, source in sources.items()}
     if "--files" in sys.argv:
         for path, count in counts.items():
             print(f"{count:5} {path}")

@@ -14,8 +14,6 @@ from tasks.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_INVALID, Operation
 from tasks.serializers import EXAMPLE, TEXTS, TaskSerializer
 
 MAX_OPERATIONS = 100
-ONLY_FOR_CREATE = {"idempotency_key"}
-NOT_FOR_CREATE = {"if_match"}
 
 
 class KeyField(TextField):
@@ -42,7 +40,7 @@ class OperationSerializer(StrictSerializer):
         creates = attrs["op"] == "create"
         if not creates and "id" not in attrs:
             raise serializers.ValidationError({"id": "This operation needs an id."}, "required")
-        for name in attrs.keys() & (NOT_FOR_CREATE if creates else ONLY_FOR_CREATE):
+        for name in attrs.keys() & {"if_match" if creates else "idempotency_key"}:
             raise serializers.ValidationError({name: f"`{attrs['op']}` does not take this."}, "unknown_field")
         return attrs
 

@@ -32,7 +32,7 @@ IDEMPOTENCY_KEY_MAX_LENGTH = 255
 COMPLETION_TORN = "A completed task has a time of completion, and no other task has one."
 OWNER_FIXED = "A task's owner never changes."
 # PostgreSQL takes at most 65,535 parameters in a statement.
-ERASE_BATCH_SIZE = 5000
+BATCH_SIZE = 5000
 
 
 class CounterValues(NamedTuple):
@@ -70,8 +70,9 @@ class ChangeCounter(models.Model):
     @classmethod
     def advance_all(cls, owner_ids: Iterable[UUID], by: int = 1) -> dict[UUID, sql.Stamp]:
         """Take the next value of several users' counters."""
-        owners = set(owner_ids)
-        return sql.advance(cls, owners, by) if owners else {}
+        owners = iter(sorted(set(owner_ids)))
+        batches = iter(lambda: list(islice(owners, BATCH_SIZE)), [])
+        return dict(item for batch in batches for item in sql.advance(cls, batch, by).items())
 
     @classmethod
     def lock(cls, owner_id: UUID) -> None:
@@ -142,8 +143,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def update(self, **changes: Any) -> int:
         """Change the rows, each with its owner's next version. `sql.MOMENT` is the time of the write.
 
-        With `version` in the changes, the caller has taken it from the counter. Raises ValueError
-        for another owner.
+        With `version`, the caller has taken it from the counter. Raises ValueError for another owner.
         """
         if changes.keys() & {"owner", "owner_id"}:
             raise ValueError(OWNER_FIXED)
@@ -174,9 +174,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
             with transaction.atomic():
                 ChangeCounter.lock(owner)
                 ids = iter(list(self.filter(owner=owner).order_by().values_list("pk", flat=True)))
-                while batch := list(islice(ids, ERASE_BATCH_SIZE)):
+                while batch := list(islice(ids, BATCH_SIZE)):
                     count += len(Task.erase(owner, batch))
         return count, {"tasks.Task": count}
+
+    # As Django's own, it is no method of the manager.
+    delete.queryset_only = True  # type: ignore[attr-defined]
 
     def owner_ids(self) -> list[UUID]:
         """Return the owners of the rows."""
@@ -200,7 +203,7 @@ class Task(models.Model):
     """Something that its owner wants to do. RFC 5545, VTODO."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # It needs no index of its own: the owner is the first column of each below.
+    # Needs no index of its own: the owner leads each of those below.
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False)
     title = models.CharField(max_length=TITLE_MAX_LENGTH)
     description = models.CharField(max_length=DESCRIPTION_MAX_LENGTH, blank=True, default="")
@@ -211,7 +214,6 @@ class Task(models.Model):
     # The value of the owner's counter that the last write took.
     version = models.BigIntegerField(editable=False)
     deleted_at = models.DateTimeField("in the trash since", null=True, blank=True, editable=False)
-    # These recognise the request of a client that chose an id or a key and repeats it.
     idempotency_key = models.CharField(  # noqa: DJ001  (unique with NULLs)
         max_length=IDEMPOTENCY_KEY_MAX_LENGTH, null=True, blank=True, editable=False
     )
@@ -220,6 +222,8 @@ class Task(models.Model):
     objects = TaskQuerySet.as_manager()
 
     class Meta:
+        # Relations such as `user.tasks` write through it.
+        base_manager_name = "objects"
         ordering = ("-id",)
         indexes = (
             # Serves the list, newest first. A full trash does not slow it down.
@@ -268,8 +272,7 @@ class Task(models.Model):
     def erase(cls, owner_id: UUID, ids: Sequence[UUID]) -> list[int]:
         """Delete tasks of one owner permanently. Return the versions that they had.
 
-        What was in the trash is in the feed up to its version. What was not leaves no trace, so that
-        every client that synchronised before must start again.
+        What was not in the trash leaves no trace: every client that synchronised before must start again.
         """
         if not ids:
             return []

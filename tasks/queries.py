@@ -1,4 +1,4 @@
-"""The reads, prepared: compiled once from the models' own words. Each begins with `owned_by`."""
+"""The reads of tasks, prepared: compiled once from the models' own words, which begin with `owned_by`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,9 +49,9 @@ def listed_tasks(parameters: Mapping[str, Any]) -> TaskQuerySet:
     counter = ChangeCounter.objects.filter(owner=parameters["owner"]).values("change_seq")
     # A plain Field, because the integer's own would convert each row's value for nothing.
     version = Subquery(counter, output_field=Field())
-    fields = read_fields(TaskSerializer)
-    times = [name for name, field in fields.items() if isinstance(field, TimestampField)]
-    tasks = Task.objects.owned_by(parameters["owner"]).only(*(name for name in fields if name not in times))
+    fields = read_fields(TaskSerializer).values()
+    times = {str(field.source) for field in fields if isinstance(field, TimestampField)}
+    tasks = Task.objects.owned_by(parameters["owner"]).only(*({str(each.source) for each in fields} - times))
     texts = {f"{name}_text": Rfc3339(name) for name in times}
     return filter_tasks(tasks, parameters).annotate(**texts, collection_version=version)
 
@@ -61,7 +61,7 @@ _pages = KeysetPaginator(listed_tasks, lambda owner_id: ChangeCounter.read(owner
 
 def read_page(owner_id: UUID, query: Mapping[str, Any]) -> Page:
     """Return a page of the owner's list, with the `change_seq` that it belongs to as its version."""
-    return _pages.read(owner_id, query)
+    return _pages.read(owner_id, query, is_rare=bool(query["search"]))
 
 
 def read_changes(owner_id: UUID, *, version: int, pk: UUID, began: int, limit: int) -> list[Task]:

@@ -13,9 +13,8 @@ from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_BLANK, TITLE_MAX_LENGTH
 OPTIONAL: Any = {"required": False, "allow_blank": True, "allow_null": True}
 NAMES = {"id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69", "user_id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10"}
 TEXTS = {"title": "Buy milk", "description": "Two litres"}
-NINE = "2026-11-21T09:00:00.123456Z"
-TIMES = {"completed": False, "completed_at": None, "created_at": NINE, "updated_at": NINE}
-EXAMPLE = {**NAMES, **TEXTS, **TIMES, "version": 7}
+TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-21T09:00:00.123456Z")
+EXAMPLE = {**NAMES, **TEXTS, "completed": False, "completed_at": None, **TIMES, "version": 7}
 
 
 @extend_schema_serializer(

@@ -1,4 +1,4 @@
-"""The raw writes: what Django's ORM cannot say in one statement. Each names the owner.
+"""The raw writes: what Django's ORM cannot say in one statement. Each names its owners.
 
 Tables and columns come from the models' `_meta`, so a new field is in every statement. The models
 are parameters, because `models.py` imports this module.
@@ -6,7 +6,7 @@ are parameters, because `models.py` imports this module.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -60,10 +60,10 @@ class Stamp(NamedTuple):
 
 
 def clock() -> str:
-    """Return the SQL of the one clock of all writes. NULL stands for the clock of this process.
+    """Return the SQL of the clock of the API and the admin. NULL stands for the clock of this process.
 
     It is read when the counter is locked. So the times of a user's changes are in the order of
-    their versions.
+    their versions. `save()` and `bulk_create()` store the times that they are given.
     """
     return "clock_timestamp()" if connection.vendor == "postgresql" else "NULL"
 
@@ -187,7 +187,7 @@ def placeholder_rows(model: "type[Model]", rows: int) -> str:
     return ", ".join([f"({', '.join(['%s'] * len(fields_of(model)))})"] * rows)
 
 
-@cache
+@lru_cache
 def advance_sql(model: "type[Model]", rows: int) -> str:
     """Return the statement that advances so many counters."""
     return ADVANCE.format(rows=placeholder_rows(model, rows), clock=clock(), **names(model))

@@ -38,7 +38,8 @@ def write(
     There are two ways. Locked: the owner's counter is locked first, then `decide` reads and decides.
     Optimistic, for one change to one task: `decide` reads and decides without a lock, and one
     statement writes the task if it still has the version that was read. If not, the write starts
-    again, locked. On SQLite, which has one writer at a time, every write is locked.
+    again, locked. It must not be inside another transaction. On SQLite, which has one writer at a
+    time, every write is locked. The time of a write is the one in `sql.clock`.
 
     `decide` may be called more than once. It makes at most `changes` changes. A dry run stores
     nothing. Raises IntegrityError if a constraint is violated.
@@ -46,8 +47,8 @@ def write(
     if optimistic and connection.vendor == "postgresql":
         writing = Writing(owner_id, repeat(sql.VERSION), sql.MOMENT)
         result = decide(writing)
-        changed = [(task, writing.read_versions.get(task.pk)) for task in writing.changed.values()]
-        if all(sql.write_one(ChangeCounter, task, owner_id, version) for task, version in changed):
+        (task,) = writing.changed.values() or (None,)
+        if not task or sql.write_one(ChangeCounter, task, owner_id, writing.read_versions.get(task.pk)):
             return result
     unavailable: set[UUID] = set()
     while True:

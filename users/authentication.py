@@ -138,7 +138,7 @@ def is_admitted(user: User | None, token: issuer.ExternalToken) -> bool:
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access token>`. The scheme's case does not matter. RFC 6750.
 
-    It costs one query, for the session with its user, or for the user of an external token.
+    It costs one query, for the session with its user, or for the user of a known external token.
 
     Raises Problem("token_expired") if expiry is the token's only fault, else Problem("token_invalid").
     """

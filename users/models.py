@@ -152,9 +152,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return hashers.check_password(raw_password, self.password, self._upgrade_hash)
 
     def _upgrade_hash(self, raw_password: str) -> None:
-        # Not by `set_password`: it is the same password, and no session ends.
-        self.password = hashers.make_password(raw_password)
-        User.objects.filter(pk=self.pk).update(password=self.password)
+        # Not by `set_password`: it is the same password, and no session ends. Hashing is slow: a
+        # password that was set meanwhile stays.
+        old, new = self.password, hashers.make_password(raw_password)
+        if User.objects.filter(pk=self.pk, password=old).update(password=new):
+            self.password = new
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save. A new password ends every session except `kept_session_id`."""
@@ -172,6 +174,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def alive(self, now: "datetime | Param | None" = None) -> Self:
         """Return the sessions whose tokens are accepted. `now` is the current time by default."""
         return self.filter(revoked_at=None, expires_at__gt=now or timezone.now(), user__is_active=True)
+
+    def refreshable(self) -> Self:
+        """Return the sessions that are alive and were used within SESSION_IDLE_TIMEOUT."""
+        return self.alive().filter(last_refreshed_at__gt=timezone.now() - settings.SESSION_IDLE_TIMEOUT)
 
     def end(self) -> int:
         """End the sessions. Return how many had not ended. Their access tokens are refused at once."""

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import IntegrityError, transaction
 from django.http import Http404
-from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -219,8 +218,7 @@ class SessionsView(AccountView):
     @operation(responses=serializers.SessionSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List the sessions that have not ended, newest first."""
-        used_since = timezone.now() - settings.SESSION_IDLE_TIMEOUT
-        sessions: Any = Session.objects.alive().filter(user=self.user, last_refreshed_at__gt=used_since)
+        sessions: Any = Session.objects.refreshable().filter(user=self.user)
         return Response(serializers.SessionSerializer(sessions, many=True, context={"request": request}).data)
 
 

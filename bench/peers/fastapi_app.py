@@ -1,10 +1,10 @@
-"""The design that this service replaces, written as FastAPI's and SQLModel's documentation writes it.
+"""The design that this service replaces, written as in the documentation of FastAPI and SQLModel.
 
-Async sessions by dependency, asyncpg, table models beside wire models, response models, a
-connection pool, OAuth2PasswordBearer and PyJWT, and one SELECT of the user by the session that the
-token names, so that this side can revoke too. It has the task operations alone, on the tables
-that this project's migrations made, for local accounts. Nothing is left out to slow it down, and
-what this project adds (its request log, problem documents, CORS, request ids) is left out of it.
+It has async sessions by dependency, asyncpg, separate models for tables and JSON, response models, a
+connection pool, OAuth2PasswordBearer and PyJWT. One SELECT reads the user by the session in the token,
+so that it can revoke sessions too. It has only the operations on tasks, for local accounts, on the
+tables of this project's migrations. No optimisation is missing, and it does not have what this project
+adds: a request log, problem documents, CORS and request ids.
 """
 
 import os
@@ -34,18 +34,18 @@ Description = Annotated[str, StringConstraints(max_length=1000)]
 
 
 def now() -> datetime:
-    """Return the time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def moment(**options: Any) -> Any:
-    """Return the field of a `timestamptz`."""
+    """Return a field for a `timestamptz` column."""
     return Field(sa_type=DateTime(timezone=True), **options)
 
 
 def database_url() -> URL:
-    """Return DATABASE_URL for asyncpg; a socket's folder goes into the query."""
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415  (to read a URL, not to connect)
+    """Return DATABASE_URL for asyncpg. The folder of a Unix socket goes into the query."""
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415  (it parses the URL)
 
     parts = conninfo_to_dict(os.environ["DATABASE_URL"])
     host = str(parts["host"])
@@ -62,7 +62,7 @@ def database_url() -> URL:
 
 
 class User(SQLModel, table=True):
-    """Somebody who may sign in."""
+    """An account."""
 
     __tablename__ = "users_user"
 
@@ -73,7 +73,7 @@ class User(SQLModel, table=True):
 
 
 class UserSession(SQLModel, table=True):
-    """One sign-in."""
+    """A sign-in."""
 
     __tablename__ = "users_session"
 
@@ -84,7 +84,7 @@ class UserSession(SQLModel, table=True):
 
 
 class TaskBase(SQLModel):
-    """What a task is, stored and on the wire."""
+    """The fields that a client may set."""
 
     title: str
     description: str = ""
@@ -92,7 +92,7 @@ class TaskBase(SQLModel):
 
 
 class Stamps(SQLModel):
-    """What the service sets."""
+    """The fields that the service sets."""
 
     completed_at: datetime | None = moment(default=None)
     created_at: datetime = moment(default_factory=now)
@@ -100,13 +100,13 @@ class Stamps(SQLModel):
 
 
 class Version(SQLModel):
-    """What a client sees of safe writing."""
+    """The version, which clients can read."""
 
     version: int = 1
 
 
 class Safety(Version):
-    """What the table has for it."""
+    """The columns that clients cannot read."""
 
     deleted_at: datetime | None = moment(default=None)
     idempotency_key: str | None = None
@@ -114,7 +114,7 @@ class Safety(Version):
 
 
 class Task(Safety, Stamps, TaskBase, table=True):
-    """A task, as it is stored."""
+    """A task in the database."""
 
     __tablename__ = "tasks_task"
 
@@ -123,14 +123,14 @@ class Task(Safety, Stamps, TaskBase, table=True):
 
 
 class TaskPublic(Version, Stamps, TaskBase):
-    """A task, as its owner sees it."""
+    """A task in a response."""
 
     id: UUID
     user_id: UUID
 
 
 class TaskCreate(SQLModel):
-    """What a new task may be told."""
+    """The body that creates a task."""
 
     title: Title
     description: Description = ""
@@ -138,7 +138,7 @@ class TaskCreate(SQLModel):
 
 
 class TaskUpdate(SQLModel):
-    """What may be changed."""
+    """The body that changes a task."""
 
     title: Title | None = None
     description: Description | None = None
@@ -146,7 +146,7 @@ class TaskUpdate(SQLModel):
 
 
 class Completion(SQLModel):
-    """What `complete` may be told. Without `completed` it toggles."""
+    """The body of `complete`. Without `completed` it toggles."""
 
     completed: bool | None = None
 
@@ -167,15 +167,15 @@ SessionDep = Annotated[AsyncSession, Depends(get_session)]
 
 
 async def get_current_user(token: Annotated[str, Depends(oauth2_scheme)], session: SessionDep) -> User:
-    """Return the user of a token whose session is alive."""
-    refusal = HTTPException(
+    """Return the user of the token. Responds 401 if the session has ended."""
+    unauthorized = HTTPException(
         status.HTTP_401_UNAUTHORIZED, "Could not validate credentials", {"WWW-Authenticate": "Bearer"}
     )
     try:
         claims = jwt.decode(token, SECRET_KEY, algorithms=[ALGORITHM], audience=NAME, issuer=NAME)
         session_id = UUID(claims["sid"])
     except (jwt.InvalidTokenError, KeyError, ValueError):
-        raise refusal from None
+        raise unauthorized from None
     statement = (
         select(User)
         .join(UserSession, col(UserSession.user_id) == User.id)
@@ -188,7 +188,7 @@ async def get_current_user(token: Annotated[str, Depends(oauth2_scheme)], sessio
     )
     user = (await session.exec(statement)).first()
     if user is None or str(user.id) != claims["sub"]:
-        raise refusal
+        raise unauthorized
     return user
 
 
@@ -196,7 +196,7 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
 async def get_task(task_id: UUID, session: SessionDep, user: CurrentUser) -> Task:
-    """Return the task in the address."""
+    """Return the task in the URL. Responds 404 if the user has no such task."""
     task = await session.get(Task, task_id)
     if task is None or task.user_id != user.id or task.deleted_at:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "Task not found")
@@ -207,7 +207,7 @@ TaskDep = Annotated[Task, Depends(get_task)]
 
 
 async def store(session: AsyncSession, task: Task) -> Task:
-    """Write a task, and read it back."""
+    """Save a task and reload it."""
     session.add(task)
     await session.commit()
     await session.refresh(task)
@@ -215,7 +215,7 @@ async def store(session: AsyncSession, task: Task) -> Task:
 
 
 async def revise(session: AsyncSession, task: Task, changes: dict[str, Any]) -> Task:
-    """Change a task."""
+    """Apply the changes to a task and save it."""
     task.sqlmodel_update(changes)
     if "completed" in changes:
         task.completed_at = now() if task.completed else None
@@ -228,7 +228,7 @@ async def revise(session: AsyncSession, task: Task, changes: dict[str, Any]) -> 
 async def list_tasks(
     session: SessionDep, user: CurrentUser, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
 ) -> list[TaskPublic]:
-    """Return the caller's tasks, newest first."""
+    """Return the user's tasks, newest first."""
     statement = select(Task).where(Task.user_id == user.id, col(Task.deleted_at).is_(None))
     statement = statement.order_by(col(Task.created_at).desc(), col(Task.id).desc()).limit(limit)
     return (await session.exec(statement)).all()
@@ -258,7 +258,7 @@ async def read_task(task: TaskDep) -> TaskPublic:
 
 @app.patch("/api/v1/tasks/{task_id}")
 async def update_task(task_in: TaskUpdate, task: TaskDep, session: SessionDep) -> TaskPublic:
-    """Change what is sent of a task."""
+    """Change the fields that the body has."""
     return await revise(session, task, task_in.model_dump(exclude_unset=True))
 
 

@@ -1,7 +1,7 @@
-"""The limit of Python here: a bare WSGI function that does this project's work and nothing else.
+"""A plain WSGI function with the operations on tasks: the least that a request costs in Python.
 
-psycopg with prepared statements and a connection a thread, orjson, PyJWT. No routing, no
-validation, no log, no errors but 401 and 404: what a request costs before there is a framework.
+It uses psycopg with prepared statements and a connection for each thread, orjson and PyJWT. It has no
+routing, no validation, no log, and no errors except 401 and 404.
 """
 
 import os
@@ -30,7 +30,7 @@ FIELDS = """
     id, owner_id AS user_id, title, description, completed, completed_at, created_at, updated_at, version
 """
 
-WHO = """
+USER = """
     SELECT u.id FROM users_session s JOIN users_user u ON u.id = s.user_id
     WHERE s.id = %s AND s.revoked_at IS NULL AND s.expires_at > now() AND u.is_active
 """
@@ -53,38 +53,38 @@ local = threading.local()
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer one request."""
-    status, value = answer(environ)
+    """Handle a request."""
+    status, value = handle(environ)
     body = b"" if value is None else orjson.dumps(value, default=str)
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     start_response(status, headers)
     return [body]
 
 
-def answer(environ: Environ) -> tuple[str, Any]:
-    """Return the status and what the body says."""
-    if (owner := who(environ)) is None:
+def handle(environ: Environ) -> tuple[str, Any]:
+    """Return the status line and the body of the response. None: it has no body."""
+    if (owner := authenticate(environ)) is None:
         return "401 Unauthorized", {"detail": "token"}
     path, method = environ["PATH_INFO"].removeprefix("/api/v1/tasks"), environ["REQUEST_METHOD"]
     if path:
-        status, found = "200 OK", on_task(environ, method, owner, *path[1:].split("/"))
+        status, found = "200 OK", handle_task(environ, method, owner, *path[1:].split("/"))
     elif method == "POST":
-        status, found = "201 Created", create(owner, read(environ))
+        status, found = "201 Created", create(owner, read_body(environ))
     else:
         limit = int(parse_qs(environ["QUERY_STRING"]).get("limit", ["1000"])[0])
-        return "200 OK", [wire(row) for row in database().execute(LIST, (owner, limit)).fetchall()]
+        return "200 OK", [format_times(row) for row in database().execute(LIST, (owner, limit)).fetchall()]
     if found == 1:
         return "204 No Content", None
-    return (status, wire(found)) if found else ("404 Not Found", {"detail": "task"})
+    return (status, format_times(found)) if found else ("404 Not Found", {"detail": "task"})
 
 
-def on_task(environ: Environ, method: str, owner: UUID, task: str, action: str = "") -> Any:
-    """Return the row of a task after one operation on it, 1 where it was deleted, None or 0 without it."""
+def handle_task(environ: Environ, method: str, owner: UUID, task: str, action: str = "") -> Any:
+    """Return the row of a task after the operation, 1 after a deletion, None or 0 if it does not exist."""
     if method == "GET":
         return database().execute(GET, (owner, UUID(task))).fetchone()
     if method == "DELETE":
         return database().execute(DELETE, (owner, UUID(task))).rowcount
-    changes = {name: value for name, value in read(environ).items() if name in WRITABLE}
+    changes = {name: value for name, value in read_body(environ).items() if name in WRITABLE}
     if action and not changes:
         row = database().execute(GET, (owner, UUID(task))).fetchone()
         changes = {"completed": not row["completed"]} if row else {"completed": True}
@@ -95,32 +95,32 @@ def on_task(environ: Environ, method: str, owner: UUID, task: str, action: str =
 
 
 def create(owner: UUID, body: dict[str, Any]) -> Any:
-    """Return the row of a new task."""
+    """Insert a task and return its row."""
     now, completed = datetime.now(UTC), body.get("completed", False)
     text = body["title"], body.get("description", "")
     values = owner, uuid7(), *text, completed, now if completed else None, now, now
     return database().execute(CREATE, values).fetchone()
 
 
-def who(environ: Environ) -> UUID | None:
-    """Return the user of a token whose session is alive."""
+def authenticate(environ: Environ) -> UUID | None:
+    """Return the id of the token's user, or None if the token or its session is not valid."""
     token = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     try:
         claims = jwt.decode(token, KEY, ["HS256"], audience=NAME, issuer=NAME)
     except jwt.PyJWTError:
         return None
-    row = database().execute(WHO, (UUID(claims["sid"]),)).fetchone()
+    row = database().execute(USER, (UUID(claims["sid"]),)).fetchone()
     return row["id"] if row and str(row["id"]) == claims["sub"] else None
 
 
-def read(environ: Environ) -> dict[str, Any]:
-    """Return what a body says."""
+def read_body(environ: Environ) -> dict[str, Any]:
+    """Return the parsed body of the request, or {} without one."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     return orjson.loads(body) if body else {}
 
 
-def wire(row: dict[str, Any]) -> dict[str, Any]:
-    """Write the times as this project does: UTC, six digits, `Z`."""
+def format_times(row: dict[str, Any]) -> dict[str, Any]:
+    """Format the timestamps of a row as this project does: UTC, six digits, `Z`."""
     for name in TIMES:
         if row[name] is not None:
             row[name] = row[name].isoformat(timespec="microseconds")[:-6] + "Z"
@@ -128,7 +128,7 @@ def wire(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def database() -> Any:
-    """Return this thread's connection."""
+    """Return the connection of this thread."""
     if not hasattr(local, "connection"):
         local.connection = psycopg.connect(
             os.environ["DATABASE_URL"],

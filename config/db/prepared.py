@@ -30,6 +30,7 @@ MAX_STATEMENTS = 256
 Shape = ParamSpec("Shape")
 M = TypeVar("M", bound=Model)
 _caches: list[Callable[[], None]] = []
+row_class: Any = lru_cache(maxsize=MAX_STATEMENTS)(partial(namedtuple, "Row", rename=True))
 
 
 class Param(Expression):
@@ -59,7 +60,7 @@ class Prepared(Generic[M]):
             for column, _, alias in self.select
         ]
         # As `_make` does, without a call of Python for each row.
-        self.make_row = partial(tuple.__new__, namedtuple("Row", names, rename=True))
+        self.make_row = partial(tuple.__new__, row_class(tuple(names)))
 
     def rows(self, **values: Any) -> list[Any]:
         """Return the rows as named tuples, with the attribute names of a model instance."""

@@ -1,4 +1,7 @@
-"""JSON: a strict parser, a fast renderer, and no content negotiation."""
+"""JSON: a strict parser, a fast renderer, and no content negotiation.
+
+How large a body may be is in the settings, DATA_UPLOAD_MAX_MEMORY_SIZE, and checked in `middleware.py`.
+"""
 
 import json
 import math

@@ -72,7 +72,7 @@ class Cursor(NamedTuple):
 class Page(NamedTuple):
     """The rows of a page, the cursors of its neighbours, and how many rows match, if it was asked.
 
-    `version` is the version of the collection. No row is older than it.
+    `version` is the version of the collection. The rows are at least as recent.
     """
 
     rows: list[Any]
@@ -115,36 +115,40 @@ class KeysetPaginator:
     def __init__(self, build: Build, read_version: Callable[[Any], int]) -> None:
         self.build, self.read_version = build, read_version
 
-    def read(self, owner_id: Any, query: Mapping[str, Any]) -> Page:
+    def read(self, owner_id: Any, query: Mapping[str, Any], *, is_rare: bool = False) -> Page:
         """Return the page that `limit`, `cursor` and `count` ask for. Raises Problem("invalid_cursor").
 
-        A cursor is signed for one owner and one set of filters, and is not valid elsewhere.
+        A cursor is signed for one owner and one set of filters, and is not valid elsewhere. The
+        statement of a rare query is not kept, and is executed once even if it finds nothing.
         """
         limit, filters = query["limit"], dict(query)
         text, count = filters.pop("cursor", None), filters.pop("count")
         del filters["limit"]
         signer = Signer(sep=".", salt=f"cursor:{owner_id}:{sorted(filters.items())!r}")
         cursor = Cursor("after", []) if text is None else Cursor.decode(text, signer)
-        statement = page_statement(self.build, shape_of(filters), cursor.relation, bool(text), limit)
+        key = (self.build, shape_of(filters), cursor.relation, bool(text), limit)
+        statement = Prepared(page_queryset(*key)) if is_rare else page_statement(*key)
         fields = ordering_fields(statement)
         row = {
             f"row_{field.attname}": field.to_python(value)
             for field, value in zip(fields, cursor.texts, strict=False)
         }
-        rows, version = self.read_rows(statement, {**filters, **row, "owner": owner_id})
+        rows, version = self.read_rows(statement, {**filters, **row, "owner": owner_id}, is_rare=is_rare)
         page = rows[:limit][::-1] if cursor.relation in BACKWARD else rows[:limit]
         neighbours = find_neighbours(cursor, page, fields, has_more=len(rows) > limit)
         total = self.build({**filters, "owner": owner_id}).count() if count == "true" else None
         next_, previous = (each and each.encode(signer) for each in neighbours)
         return Page(page, next_, previous, total, version)
 
-    def read_rows(self, statement: Prepared[Any], values: dict[str, Any]) -> tuple[list[Any], int]:
-        """Return the rows, and the collection's version that was read with them.
+    def read_rows(
+        self, statement: Prepared[Any], values: dict[str, Any], *, is_rare: bool
+    ) -> tuple[Any, int]:
+        """Return the rows, and the collection's version that was read with them or before.
 
         An empty page brings no version. It is then read first and the rows again, because a version
         that is newer than the rows would let a client keep them for too long.
         """
-        if rows := statement.rows(**values):
+        if not is_rare and (rows := statement.rows(**values)):
             return rows, rows[0].collection_version or 0
         version = self.read_version(values["owner"])
         return statement.rows(**values), version
@@ -157,8 +161,7 @@ def shape_of(filters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     )
 
 
-@prepared
-def page_statement(
+def page_queryset(
     build: Build, shape: tuple[tuple[str, Any], ...], relation: str, has_cursor: Any, limit: int
 ) -> QuerySet[Any]:
     """Return the rows of a page, nearest first, and one more.
@@ -177,6 +180,9 @@ def page_statement(
         queryset = queryset.filter(Q(**{f"{fields[0].name}__{bound}": values[0]}), beyond)
         queryset = queryset.reverse() if backward else queryset
     return queryset[: limit + 1]
+
+
+page_statement = prepared(page_queryset)
 
 
 def ordering_fields(ordered: QuerySet[Any] | Prepared[Any]) -> list[Any]:

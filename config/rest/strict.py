@@ -76,7 +76,8 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     @cached_property
     def _blank_document(self) -> dict[str, Any]:
-        return dict.fromkeys(self.fields) | self.get_context_values()
+        written = [name for name, field in self.fields.items() if not field.write_only]
+        return dict.fromkeys(written) | self.get_context_values()
 
     def get_context_values(self) -> dict[str, Any]:
         """Return the values of the ContextFields."""

@@ -1,5 +1,6 @@
 """Whatever was raised, one shape. Each code of the closed list is provoked here once, and seen."""
 
+from contextlib import closing
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -316,3 +317,8 @@ def test_the_admin_keeps_its_pages(admin_client):
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
     forged = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "x", "password": "y"})
     assert (forged.status_code, forged.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
+
+
+def test_a_status_without_a_code_of_its_own_is_no_bug(client, db):
+    with closing(client.get("/static/admin/css/base.css", headers={"range": "bytes=99999999-"})) as refused:
+        assert_problem(refused, "bad_request")

@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import re
+import time
 from unittest.mock import patch
 
+import jwt
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -292,3 +294,11 @@ def test_a_server_writes_one_line_a_request_to_stdout(as_alice, alice, tmp_path,
     assert authorization.removeprefix("Bearer ") not in text
     assert Session.objects.get().user_id == alice.pk
     assert connection.settings_dict["NAME"] not in text
+
+
+def test_the_line_of_a_user_whose_subject_is_an_email_has_no_email(db, log, settings):
+    settings.BETTER_AUTH_SECRET = "a secret of at least thirty-two bytes"
+    claims = {"sub": "ada@example.com", "exp": int(time.time()) + 60, "iat": int(time.time())}
+    token = jwt.encode(claims, settings.BETTER_AUTH_SECRET, "HS256")
+    assert Client().get(TASKS, headers={"authorization": f"Bearer {token}"}).status_code == 200
+    assert log.only()["user_id"] == str(get_user_model().objects.get(subject="ada@example.com").pk)

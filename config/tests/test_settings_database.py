@@ -78,7 +78,8 @@ def test_options_of_the_address_are_kept():
 
 @pytest.mark.parametrize("direct", [True, False])
 def test_a_command_connects_past_the_pooler_without_a_statement_limit(direct):
-    database = database_of(POOLED, DATABASE_URL_DIRECT=DIRECT, DATABASE_DIRECT=str(direct))
+    given = {"DATABASE_URL_DIRECT": DIRECT, "DATABASE_STATEMENT_TIMEOUT": "3s"}
+    database = database_of(POOLED, **given, DATABASE_DIRECT=str(direct))
     assert ("-pooler." in database["HOST"]) == (not direct)
     assert ("options" in database["OPTIONS"]) == ("prepare_threshold" in database["OPTIONS"]) == direct
     assert database["DISABLE_SERVER_SIDE_CURSORS"] == (not direct)

@@ -152,7 +152,7 @@ def run(folder, *command):
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env={**environment, "DATABASE_URL": url},
+        env={**environment, "DATABASE_URL": url, "DATABASE_DIRECT": "true"},
         capture_output=True,
         text=True,
         check=False,

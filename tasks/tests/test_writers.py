@@ -2,6 +2,7 @@
 
 import inspect
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -304,3 +305,28 @@ def test_the_watch_sees_who_forgets_the_version(alice, task):
             FORGETFUL["UPDATE"](task)
     with connection.cursor() as cursor, pytest.raises(AssertionError, match="leaves the counter behind"):
         cursor.execute('UPDATE "tasks_task" SET title = title')
+
+
+def test_a_relation_writes_with_the_counter_too(alice, bob, task):
+    before = everything()
+    with pytest.raises(ValueError, match="owner never changes"), transaction.atomic():
+        bob.tasks.add(task)
+    assert everything() == before
+    Task._base_manager.filter(pk=task.pk).update(title="After")
+    assert Task.objects.get(pk=task.pk).version == ChangeCounter.read(alice.pk).change_seq == 4
+
+
+def test_all_tasks_cannot_be_deleted_by_a_slip(alice, task):
+    for manager in (Task.objects, alice.tasks):
+        with pytest.raises(AttributeError):
+            manager.delete()
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="PostgreSQL limits the parameters to 65,535")
+def test_more_counters_can_advance_than_a_statement_has_parameters():
+    owners = [uuid4() for _ in range(22_000)]
+    with transaction.atomic():
+        stamps = ChangeCounter.advance_all(owners)
+        assert stamps.keys() == set(owners)
+        # There are no such users.
+        transaction.set_rollback(True)

@@ -176,3 +176,15 @@ def somebody_waits():
         # In a transaction the answer of before would be given again.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
     return waiting_for_a_lock() == 1
+
+
+def test_an_optimistic_write_of_two_changes_is_an_error(alice):
+    tasks = TaskFactory.create_batch(2, owner=alice)
+
+    def decide(writing):
+        found = writing.read([task.pk for task in tasks])
+        return [writing.change(found[task.pk], title="After") for task in tasks]
+
+    with pytest.raises(ValueError, match="too many values"):
+        writing.write(alice.pk, decide, 2, optimistic=True)
+    assert not Task.objects.filter(title="After").exists()

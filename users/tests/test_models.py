@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, hashers
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
@@ -244,3 +244,22 @@ def test_sessions_go_with_their_user(alice, bob):
     Session.begin(bob)
     alice.delete()
     assert [session.user for session in Session.objects.all()] == [bob]
+
+
+def test_upgrading_a_hash_does_not_undo_a_new_password(db, monkeypatch):
+    """The new one is set while the old one is being hashed anew."""
+    user = UserFactory(password=PASSWORD)
+    old = Argon2idPasswordHasher()
+    old.time_cost = 1
+    User.objects.filter(pk=user.pk).update(password=old.encode(PASSWORD, old.salt()))
+    user = User.objects.get(pk=user.pk)
+    make, new = hashers.make_password, hashers.make_password("another pass phrase")
+
+    def be_slow(password):
+        User.objects.filter(pk=user.pk).update(password=new)
+        return make(password)
+
+    monkeypatch.setattr(hashers, "make_password", be_slow)
+    assert user.check_password(PASSWORD)
+    assert User.objects.get(pk=user.pk).password == new
+    assert Session.begin_verified(user) is None
