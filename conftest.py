@@ -76,7 +76,7 @@ def is_scoped_to_owner(sql):
 def watch_the_counter(execute, sql, parameters, many, context):
     """Fail on a write to tasks unless it, or an earlier statement of its transaction, takes the counter."""
     connection = context["connection"]
-    transactions = {block for block in connection.atomic_blocks if not block._from_testcase}  # noqa: SLF001  (Django tells it nowhere else)
+    transactions = {block for block in connection.atomic_blocks if not block._from_testcase}  # noqa: SLF001  (Django has no public attribute for it)
     takes_counter, statement = bool(TAKES_COUNTER.match(sql)), without_counter(sql)
     if takes_counter:
         connection.counted_in = transactions

@@ -24,7 +24,7 @@ from tasks.models import Task
 
 TASKS = "/api/v1/tasks"
 BY_TLS = "X-Forwarded-Proto: https"
-# Production's server cuts off a request 30 s after it was told to stop.
+# In production a request is cut off 30 s after SIGTERM.
 PATIENT = f"--graceful-timeout={DEADLINE}"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the workers share a socket")
 
