@@ -73,7 +73,7 @@ def profile() -> pstats.Stats:
 def seconds_by_layer(stats: pstats.Stats) -> Counter[str]:
     """Return the seconds of each layer, without the wait for PostgreSQL and without this benchmark."""
     seconds: Counter[str] = Counter()
-    for (file, _, name), (_, _, own, _, callers) in stats.stats.items():  # type: ignore[attr-defined]
+    for (file, _, name), (_, _, own, _, callers) in stats.stats.items():  # type: ignore[attr-defined]  # pstats does not declare it
         if file != "~":
             parts = [(file, name, own)]
         else:

@@ -9,12 +9,12 @@ import sys
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # has no types
 
 from config import settings
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # pragma: no cover
+class Worker(ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: no cover  (in a worker process)
     """A worker with threads, because one slow client would occupy a sync worker.
 
     When it stops, it accepts the connections that its socket already has and closes the socket at
@@ -53,7 +53,7 @@ secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 
 
-def on_starting(_server: Any) -> None:  # pragma: no cover
+def on_starting(_server: Any) -> None:  # pragma: no cover  (in the master process)
     """Refuse to start if the port is taken. Two services would silently share its connections.
 
     Tries as often as gunicorn does when the workers share a socket.
@@ -71,7 +71,7 @@ def on_starting(_server: Any) -> None:  # pragma: no cover
     raise SystemExit(f"HOST, PORT: cannot listen on {bind}: {reason}.")
 
 
-def when_ready(server: Any) -> None:  # pragma: no cover
+def when_ready(server: Any) -> None:  # pragma: no cover  (in the master process)
     """Log the address. gunicorn does not, because the workers open the sockets."""
     if reuse_port:
         server.log.info("Listening at: http://%s", bind)

@@ -36,7 +36,7 @@ admin_users = tasks
 listen_port = 6432
 unix_socket_dir = {folder}
 """
-# What the README tells an operator to set for the role.
+# The limits that the README has an operator set for the role.
 LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 
 

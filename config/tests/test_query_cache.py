@@ -10,14 +10,14 @@ TASKS = "/api/v1/tasks"
 
 @pytest.fixture
 def cache():
-    """Empty the cache, and return what tells its number of hits and of entries."""
+    """Empty the cache, and return a function that returns its hits and entries."""
     validate_cached_query.cache_clear()
 
-    def told():
+    def counts():
         info = validate_cached_query.cache_info()
         return info.hits, info.currsize
 
-    return told
+    return counts
 
 
 def query_of(length):

@@ -145,7 +145,7 @@ def test_every_time_is_the_databases(prepare, perform, process_clock_is_wrong, n
 @on_sqlite
 @pytest.mark.parametrize("name", WRITERS)
 def test_the_time_is_read_behind_the_lock(prepare, perform, monkeypatch, name):
-    """The clock goes a second forward with each statement, so a stored time tells when it was read."""
+    """The clock goes a second forward with each statement, so a stored time shows when it was read."""
     task, executed = prepare(name), []
 
     def keep(execute, sql, *rest):

@@ -122,7 +122,7 @@ WRITES = {
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_while_a_page_is_read_is_delivered_later(as_alice, alice, begun, write):
-    """Wherever it happens: a client has the list in the end, or is told to start again."""
+    """Wherever it happens: a client has the list in the end, or must start again."""
     happened, number = True, 0
     while happened:
         TaskFactory(owner=alice)

@@ -181,8 +181,8 @@ def test_a_fixture_of_tasks_alone_is_counted(tmp_path, alice, task, as_alice):
     dump.write_text(dump.read_text().replace("Before", "After"))
     since = as_alice.get(f"{TASKS}/changes").json()["next"]
     call_command("loaddata", str(dump), verbosity=0)
-    told = as_alice.get(f"{TASKS}/changes", {"since": since}).json()
-    assert [each["title"] for each in told["changed"]] == ["After"]
+    changes = as_alice.get(f"{TASKS}/changes", {"since": since}).json()
+    assert [each["title"] for each in changes["changed"]] == ["After"]
 
 
 def test_a_fixture_does_not_take_over_a_task(tmp_path, alice, bob, task):
