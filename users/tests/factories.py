@@ -13,7 +13,8 @@ class UserFactory(factory.django.DjangoModelFactory):
         skip_postgeneration_save = True
 
     email = factory.Sequence(lambda n: f"user{n}@example.com")
-    name = factory.Faker("name")
+    # Not random: a name must not resemble a password by chance.
+    name = factory.Sequence(lambda n: f"User {n}")
 
     @classmethod
     def _create(cls, model_class, *args, **kwargs):
