@@ -6,7 +6,7 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev test test-pooler check bench bench-instructions bench-growth bench-check openapi
+.PHONY: help run dev superuser test test-pooler check bench bench-instructions bench-growth bench-check openapi
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
@@ -17,7 +17,12 @@ run: .env ## install, migrate and serve on 127.0.0.1:$PORT (default 8000)
 
 dev: .env ## the same with DEBUG on, restarting when a file changes
 	@$(BIN)/python manage.py migrate --verbosity 0
-	@DEBUG=true $(BIN)/python manage.py runserver $${PORT:-8000}
+	@DEBUG=true $(BIN)/python manage.py quickstart
+	@DEBUG=true $(BIN)/python manage.py runserver
+
+superuser: .env ## create an operator, who can sign in to the admin
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py createsuperuser
 
 test: .venv/installed-dev ## run all tests on SQLite and on PostgreSQL, and report the coverage
 	@$(BIN)/python -m scripts.engines

@@ -114,7 +114,7 @@ def measure_rounds(bench: Bench, plan: list[tuple[str, int]], rounds: int) -> Me
     for server in bench.servers:
         load.drive(server, "mix", 16, bench.users, seconds=3)
     measured: Measured = {}
-    with tqdm(total=len(plan) * rounds, unit=" rounds", file=sys.stderr) as progress:
+    with tqdm(total=len(plan) * rounds, unit=" rounds", file=sys.stderr, disable=None) as progress:
         for work, connections in plan:
             progress.set_description(f"{work} x{connections}")
             measured[work, connections] = []

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         address = f"http://{settings.HOST}:{settings.PORT}"
         email, password = self.demo_account() or ("you@example.com", "your password")
         self.stdout.write(f"API docs    {address}/api/docs\nAdmin       {address}/admin/")
-        self.stdout.write("            (python manage.py createsuperuser creates an operator)")
+        self.stdout.write("Operator    create one with: make superuser")
         self.stdout.write(f"Account     {email}, password: {password}")
         self.stdout.write(f"\n{curl_line(address, email, password)}\n")
 

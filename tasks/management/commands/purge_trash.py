@@ -1,15 +1,14 @@
 """`manage.py purge_trash`: delete old tasks in the trash permanently."""
 
 import re
-import sys
 from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from tqdm import tqdm
 
+from tasks.management.progress import progress_bar
 from tasks.models import Task
 
 # A user's other writes wait while so many rows are deleted.
@@ -41,7 +40,7 @@ class Command(BaseCommand):
         if dry_run:
             return f"Would delete {trash.count()} tasks of {len(trash.owner_ids())} users."
         purged, owners = 0, trash.owner_ids()
-        with tqdm(total=trash.count(), unit=" rows", file=sys.stderr) as progress:
+        with progress_bar(trash.count()) as progress:
             for owner in owners:
                 while count := Task.purge(owner, before, BATCH_SIZE):
                     purged += count

@@ -1,6 +1,5 @@
 """`manage.py seed`: create users with tasks, the same for the same arguments."""
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -12,8 +11,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import models
-from tqdm import tqdm
 
+from tasks.management.progress import progress_bar
 from tasks.models import Task
 
 BATCH_SIZE = 2000
@@ -43,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError("--users and --tasks-per-user must be 0 or more.")
         created, total = [], users * (1 + tasks_per_user)
         people = make_users(users, random_seed, make_password(options["password"]))
-        with tqdm(total=total, unit=" rows", file=sys.stderr) as progress:
+        with progress_bar(total) as progress:
             for rows in (people, make_tasks(users, tasks_per_user, random_seed)):
                 created.append(0)
                 while batch := list(islice(rows, BATCH_SIZE)):
