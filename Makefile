@@ -6,7 +6,7 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev superuser test test-pooler check bench bench-instructions bench-growth bench-check openapi
+.PHONY: help run dev superuser test test-pooler check audit bench bench-instructions bench-growth bench-check openapi
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
@@ -39,6 +39,9 @@ check: .venv/installed-dev ## check format, lint, types, migrations, deployment,
 	$(PRODUCTION) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file var/openapi.yaml
 	diff config/openapi.yaml var/openapi.yaml
 	@$(BIN)/python -m scripts.size
+
+audit: .venv/installed-dev ## look for published advisories against every pinned version
+	@$(BIN)/python -m scripts.audit
 
 bench: .venv-bench/installed ## compare with a FastAPI service and a plain WSGI function; arguments in BENCH=
 	@.venv-bench/bin/python -m bench.run $(BENCH)
