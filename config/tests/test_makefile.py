@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import call_command, load_command_class
 
 from config.tests.serving import DEADLINE, database_url_of_tests, free_port, wait_for
 from conftest import is_healthy
@@ -57,6 +57,13 @@ def test_the_line_that_is_printed_creates_an_operator(capsys):
             keyboard.write(f"{answer}\n".encode())
         assert process.wait(timeout=DEADLINE) == 0
     assert User.objects.get(email="operator@example.com").is_superuser
+
+
+def test_an_address_in_the_arguments_takes_precedence(settings):
+    settings.HOST, settings.PORT = "[::1]", 9000
+    parser = load_command_class("config", "runserver").create_parser("manage.py", "runserver")
+    assert parser.parse_args([]).addrport == "[::1]:9000"
+    assert parser.parse_args(["8001"]).addrport == "8001"
 
 
 def test_the_development_server_serves_where_it_says(tmp_path):
