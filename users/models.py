@@ -80,7 +80,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True, help_text="Turn off to lock the account at once.")
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the admin.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # External tokens issued earlier are refused. They have no session that could be ended.
+    # Older external tokens, and cookies of the admin, are refused. They have no Session that could be ended.
     tokens_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -136,13 +136,22 @@ class User(AbstractBaseUser, PermissionsMixin):
             User.objects.filter(pk=self.pk).update(name=name, email=email)
             self.name, self.email = name, email
 
-    def end_all_sessions(self) -> None:
-        """Revoke every token issued so far, our own and the external issuer's."""
+    def end_all_sessions(self, *, kept_id: Any = None) -> None:
+        """Revoke every token issued so far, our own and the external issuer's, and the admin's cookies.
+
+        The session with the id `kept_id` goes on.
+        """
         with transaction.atomic():
             self.tokens_not_before = timezone.now()
             # The account is locked before its sessions everywhere. The other order would deadlock.
-            self.save(update_fields=("tokens_not_before",))
-            self.sessions.all().end()
+            User.objects.filter(pk=self.pk).update(tokens_not_before=self.tokens_not_before)
+            self.sessions.exclude(pk=kept_id).end()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # The admin's cookie must have the same. The public method is not enough: cookies that an older
+        # SECRET_KEY signed are compared by another one.
+        password_hash = super()._get_session_auth_hash(secret)  # type: ignore[misc]  # not in the stubs
+        return f"{password_hash}{self.tokens_not_before or ''}"
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the account and everything it owns. An external one leaves a tombstone."""
@@ -172,14 +181,14 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.password = new
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save. A new password ends every session except `kept_session_id`."""
+        """Save. A new password ends everything that `end_all_sessions` ends, except `kept_session_id`."""
         if "email" in (kwargs.get("update_fields") or ()):
             kwargs["update_fields"] = {*kwargs["update_fields"], "email_folded"}
         ends_sessions = self.password_is_new and not self._state.adding
         with transaction.atomic():
             super().save(*args, **kwargs)
             if ends_sessions:
-                self.sessions.exclude(pk=self.kept_session_id).end()
+                self.end_all_sessions(kept_id=self.kept_session_id)
         self.password_is_new = False
 
 
