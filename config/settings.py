@@ -153,15 +153,14 @@ PASSWORD_MIN_LENGTH = 10
 PASSWORD_HASHERS = ["users.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ("email", "name")},
-    },
-    {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "users.passwords.RepetitivePasswordValidator"},
+    {"NAME": "users.passwords.SimilarPasswordValidator"},
+    {"NAME": "users.passwords.UnchangedPasswordValidator"},
 ]
 # The password of the demo account that `quickstart` creates in an empty embedded database.
 DEMO_PASSWORD = env.str("DEMO_PASSWORD", "")
