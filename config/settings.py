@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError
 
 from config import environment
+from config.file_modes import make_private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -122,7 +123,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 match DATABASES["default"].get("ENGINE"):
     case "django.db.backends.sqlite3":
-        (BASE_DIR / "var").mkdir(exist_ok=True)
+        make_private(BASE_DIR / "var", DATABASES["default"]["NAME"])
         DATABASES["default"]["OPTIONS"] = {
             "timeout": 5,
             # A transaction that begins by reading could not become a writer beside another one.
@@ -152,15 +153,14 @@ PASSWORD_MIN_LENGTH = 10
 PASSWORD_HASHERS = ["users.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ("email", "name")},
-    },
-    {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "users.passwords.RepetitivePasswordValidator"},
+    {"NAME": "users.passwords.SimilarPasswordValidator"},
+    {"NAME": "users.passwords.UnchangedPasswordValidator"},
 ]
 # The password of the demo account that `quickstart` creates in an empty embedded database.
 DEMO_PASSWORD = env.str("DEMO_PASSWORD", "")

@@ -101,9 +101,11 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.action(description="End all sessions of selected users", permissions=["change"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """End the sessions. Their access tokens are refused at once."""
-        count = Session.objects.filter(user__in=queryset).end()
-        self.message_user(request, f"Ended {count} sessions.")
+        """End the sessions, the admin's own too. All their tokens are refused at once."""
+        users = list(queryset)
+        for user in users:
+            user.end_all_sessions()
+        self.message_user(request, f"Ended all sessions of {len(users)} users.")
 
 
 @admin.register(Session)

@@ -36,8 +36,10 @@ class NoRedirects(HTTPRedirectHandler):
 class KeySet:
     """The keys at a JWKS URL. RFC 7517.
 
-    A known key is returned at once. An unknown `kid` may mean that the issuer has rotated its keys:
-    they are fetched again, at most every 30 s even after a failure, and waited for at most 2 s.
+    A known key is returned at once while the keys are younger than two REFRESH_INTERVALs: a key that has
+    been withdrawn since must not be trusted for long. An unknown `kid` may mean that the issuer has
+    rotated its keys. In both cases they are fetched again, at most every 30 s even after a failure, and
+    waited for at most 2 s.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,10 +51,9 @@ class KeySet:
 
     def key(self, kid: str) -> jwt.PyJWK:
         """Return a key. Raises TokenError if it is unknown, and Problem if there are no keys at all."""
-        if kid not in self.usable_keys():
-            self.refresh(wait=True)
-        elif time.monotonic() - self.fetched_at > REFRESH_INTERVAL:
-            self.refresh(wait=False)
+        unknown, age = kid not in self.usable_keys(), time.monotonic() - self.fetched_at
+        if unknown or age > REFRESH_INTERVAL:
+            self.refresh(wait=unknown or age > 2 * REFRESH_INTERVAL)
         keys = self.usable_keys()
         if not keys:
             raise Problem("service_unavailable", "The keys of the token's issuer are unavailable.")

@@ -10,12 +10,12 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models, transaction
 from django.db.models import Q
-from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.functional import cached_property
 from uuid_utils.compat import uuid7
 
 from users.deletion import prepare_deletion
+from users.emails import FOLDED_EMAIL, FoldedEmailField, fold_email
 
 if TYPE_CHECKING:
     from config.db.prepared import Param
@@ -29,9 +29,15 @@ class UserQuerySet(models.QuerySet["User"]):
     """The vocabulary of accounts."""
 
     def local_with_email(self, email: str | None) -> Self:
-        """Return the local account with an e-mail. The database compares without case."""
-        lower = Lower(models.Value(email))
-        return self.alias(lower_email=Lower("email")).filter(lower_email=lower, issuer=None)
+        """Return the local account with an e-mail, compared without case."""
+        return self.alias(folded=FOLDED_EMAIL).filter(folded=fold_email(email or ""), issuer=None)
+
+    def update(self, **fields: Any) -> int:
+        """Update the rows. A new e-mail, which must not be an expression, changes its folded form too."""
+        if "email" in fields:
+            folded = models.Value(fold_email(fields["email"] or ""))
+            fields["email_folded"] = models.Case(models.When(issuer=None, then=folded))
+        return super().update(**fields)
 
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # made at run time
@@ -64,15 +70,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     """An account: a local one signs in by e-mail, an external one is the `subject` of another issuer."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # Stored as typed. Its lower-case form is unique among local accounts.
+    # Stored as typed. Its folded form is unique among local accounts.
     email = models.EmailField(max_length=254, null=True, blank=True)  # noqa: DJ001  (unique with NULLs)
+    # Folding can triple the length.
+    email_folded = FoldedEmailField(max_length=3 * 254, null=True, editable=False)
     name = models.CharField(max_length=150, blank=True, default="")
     issuer = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (the same)
     subject = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (the same)
     is_active = models.BooleanField("active", default=True, help_text="Turn off to lock the account at once.")
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the admin.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # External tokens issued earlier are refused. They have no session that could be ended.
+    # Older external tokens, and cookies of the admin, are refused. They have no Session that could be ended.
     tokens_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -88,9 +96,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ("-id",)
         constraints = (
             models.UniqueConstraint(
-                Lower("email"),
+                FOLDED_EMAIL,
                 condition=Q(issuer__isnull=True),
-                name="user_email_unique",
+                name="user_email_folded_unique",
                 violation_error_message=EMAIL_TAKEN,
             ),
             models.UniqueConstraint(fields=("issuer", "subject"), name="user_issuer_subject_unique"),
@@ -104,6 +112,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email or str(self.id)
+
+    @classmethod
+    def normalize_username(cls, username: str) -> str:
+        """Return the e-mail as typed. Django would store another one, in Unicode's compatible form."""
+        return username
 
     @cached_property
     def public_id(self) -> str:
@@ -123,13 +136,22 @@ class User(AbstractBaseUser, PermissionsMixin):
             User.objects.filter(pk=self.pk).update(name=name, email=email)
             self.name, self.email = name, email
 
-    def end_all_sessions(self) -> None:
-        """Revoke every token issued so far, our own and the external issuer's."""
+    def end_all_sessions(self, *, kept_id: Any = None) -> None:
+        """Revoke every token issued so far, our own and the external issuer's, and the admin's cookies.
+
+        The session with the id `kept_id` goes on.
+        """
         with transaction.atomic():
             self.tokens_not_before = timezone.now()
             # The account is locked before its sessions everywhere. The other order would deadlock.
-            self.save(update_fields=("tokens_not_before",))
-            self.sessions.all().end()
+            User.objects.filter(pk=self.pk).update(tokens_not_before=self.tokens_not_before)
+            self.sessions.exclude(pk=kept_id).end()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # The admin's cookie must have the same. The public method is not enough: cookies that an older
+        # SECRET_KEY signed are compared by another one.
+        password_hash = super()._get_session_auth_hash(secret)  # type: ignore[misc]  # not in the stubs
+        return f"{password_hash}{self.tokens_not_before or ''}"
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the account and everything it owns. An external one leaves a tombstone."""
@@ -159,12 +181,14 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.password = new
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save. A new password ends every session except `kept_session_id`."""
+        """Save. A new password ends everything that `end_all_sessions` ends, except `kept_session_id`."""
+        if "email" in (kwargs.get("update_fields") or ()):
+            kwargs["update_fields"] = {*kwargs["update_fields"], "email_folded"}
         ends_sessions = self.password_is_new and not self._state.adding
         with transaction.atomic():
             super().save(*args, **kwargs)
             if ends_sessions:
-                self.sessions.exclude(pk=self.kept_session_id).end()
+                self.end_all_sessions(kept_id=self.kept_session_id)
         self.password_is_new = False
 
 

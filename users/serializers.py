@@ -3,17 +3,19 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import get_error_detail
 
 from config.rest.fields import TextField, TimestampField
 from config.rest.strict import StrictSerializer
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User
+from users.passwords import UNCHANGED
 
 NINE, LATER = "2026-11-21T09:00:00.123456Z", "2026-11-21T09:15:00.123456Z"
 USER_ID, EMAIL = "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10", "ada@example.com"
@@ -32,6 +34,14 @@ class PasswordField(TextField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, write_only=True, max_length=PASSWORD_MAX_LENGTH, **kwargs)
+
+
+class NewPasswordField(PasswordField):
+    """A password that is to be stored."""
+
+    def __init__(self) -> None:
+        minimum = PasswordLengthValidator(settings.PASSWORD_MIN_LENGTH)
+        super().__init__(validators=[minimum], help_text=" ".join(password_validators_help_texts()))
 
 
 class PasswordLengthValidator(MinLengthValidator):
@@ -79,13 +89,12 @@ class RegistrationSerializer(StrictSerializer):
     """A new local account."""
 
     email = serializers.EmailField(max_length=254)
-    password = PasswordField(validators=[PasswordLengthValidator(settings.PASSWORD_MIN_LENGTH)])
+    password = NewPasswordField()
     name = TextField(max_length=150, allow_blank=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a weak password."""
-        user = User(email=attrs["email"], name=attrs.get("name", ""))
-        validate_strength("password", attrs["password"], user)
+        validate_strength("password", attrs["password"], attrs["email"], attrs.get("name", ""))
         return attrs
 
 
@@ -94,11 +103,14 @@ class PasswordChangeSerializer(StrictSerializer):
     """A new password, and the current one."""
 
     current_password = PasswordField()
-    new_password = PasswordField(validators=[PasswordLengthValidator(settings.PASSWORD_MIN_LENGTH)])
+    new_password = NewPasswordField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a weak password."""
-        validate_strength("new_password", attrs["new_password"], self.context["user"])
+        """Refuse a weak password, and the current one."""
+        user, new = self.context["user"], attrs["new_password"]
+        validate_strength("new_password", new, user.email, user.name)
+        if new == attrs["current_password"]:
+            raise serializers.ValidationError({"new_password": ErrorDetail(UNCHANGED, "password_unchanged")})
         return attrs
 
 
@@ -123,10 +135,11 @@ class SessionSerializer(serializers.Serializer[Session]):
         return bool(session == self.context["request"].auth)
 
 
-def validate_strength(field: str, password: str, user: User) -> None:
-    """Validate a password with Django's validators. Raises ValidationError for the field."""
+def validate_strength(field: str, password: str, email: str, name: str) -> None:
+    """Validate a password with AUTH_PASSWORD_VALIDATORS. Raises ValidationError for the field."""
     try:
-        validate_password(password, user)
+        # Without the account's password: this is before the throttle, so nothing may be compared with it.
+        validate_password(password, User(email=email, name=name))
     except ValidationError as weak:
         raise serializers.ValidationError({field: get_error_detail(weak)}) from None
 

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from config.rest.problems import Problem
+from users.emails import fold_email
 
 COUNT = """
 INSERT INTO users_throttle (key, count, expires_at) VALUES (%(key)s, 1, %(expires_at)s)
@@ -32,7 +33,7 @@ def throttle_login(request: Request | HttpRequest, email: str) -> None:
     """Count an attempt to sign in. Call it before hashing. Raises Problem("throttled")."""
     address = client_address(request)
     hit("login address", address, rate=settings.LOGIN_RATE_PER_ADDRESS)
-    hit("login account", email.lower(), address, rate=settings.LOGIN_RATE_PER_ACCOUNT)
+    hit("login account", fold_email(email), address, rate=settings.LOGIN_RATE_PER_ACCOUNT)
 
 
 def throttle_registration(request: Request) -> None:

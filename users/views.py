@@ -241,7 +241,7 @@ class LogoutAllView(AccountView):
 
     @operation(request=None, responses={204: None})
     def post(self, *_: Any) -> Response:
-        """End all sessions and refuse all external tokens issued before."""
+        """End all sessions, sign-ins to the admin included, and refuse all external tokens issued before."""
         self.read_body(StrictSerializer)
         self.user.end_all_sessions()
         return Response(status=204)

@@ -95,7 +95,7 @@ def test_deactivated_users_are_out_at_once(as_operator, operator, alice, as_alic
 
 def test_ending_a_users_sessions_kills_their_tokens(as_operator, alice, as_alice, as_bob):
     answer = act(as_operator, "user", "end_sessions", [alice])
-    assert "Ended 1 sessions." in answer.content.decode()
+    assert "Ended all sessions of 1 users." in answer.content.decode()
     assert as_alice.get("/api/v1/auth/me").status_code == 401
     assert as_bob.get("/api/v1/auth/me").status_code == 200
 

@@ -32,13 +32,13 @@ def refused_by(*names):
 
 @pytest.mark.parametrize("email", ["alice@example.com", "ALICE@EXAMPLE.COM", "Alice@example.com"])
 def test_two_local_accounts_cannot_share_an_email(alice, email):
-    with refused_by("user_email_unique"):
+    with refused_by("user_email_folded_unique"):
         UserFactory(email=email)
 
 
 def test_an_email_cannot_be_changed_to_a_taken_one(alice, bob):
     bob.email = "Alice@Example.com"
-    with refused_by("user_email_unique"):
+    with refused_by("user_email_folded_unique"):
         bob.save()
 
 
@@ -224,7 +224,7 @@ def test_a_stronger_hash_of_the_same_password_ends_no_session(alice, signed_in):
 def test_a_password_that_could_not_be_saved_ends_no_session(alice, bob, signed_in):
     alice.email = bob.email
     alice.set_password(PASSWORD)
-    with refused_by("user_email_unique"), transaction.atomic():
+    with refused_by("user_email_folded_unique"), transaction.atomic():
         alice.save()
     assert signed_in() == 2
 
