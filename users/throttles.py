@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
 from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
 
+from config.rest.client import client_address
 from config.rest.problems import Problem
 
 COUNT = """
@@ -38,11 +38,6 @@ def throttle_login(request: Request | HttpRequest, email: str) -> None:
 def throttle_registration(request: Request) -> None:
     """Count an attempt to register. Raises Problem("throttled")."""
     hit("registration", client_address(request), rate=settings.REGISTRATION_RATE)
-
-
-def client_address(request: Request | HttpRequest) -> str:
-    """Return the client's address. NUM_PROXIES says which part of X-Forwarded-For to trust."""
-    return str(BaseThrottle().get_ident(request))  # type: ignore[arg-type]  # it reads headers and META
 
 
 def hit(*names: str, rate: tuple[int, timedelta]) -> None:
