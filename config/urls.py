@@ -27,11 +27,6 @@ handler400 = "config.rest.errors.bad_request"
 handler500 = "config.rest.errors.server_error"
 urlpatterns = [
     path("api/v1/", include(api)),
-    re_path(r"^(docs|api/?|api/v1/?)?$", lead_to(url="/api/docs")),
-    path("redoc", lead_to(url="/api/redoc")),
-    path("openapi.json", lead_to(url="/api/schema?format=json")),
-    path("admin", lead_to(url="/admin/")),
-    path("favicon.ico", serve, {"document_root": ICONS, "path": "favicon-32x32.png"}),
     re_path(r"^health/?$", HealthView.as_view()),
     re_path(r"^health/ready/?$", ReadyView.as_view()),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
@@ -39,4 +34,9 @@ urlpatterns = [
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(), name="redoc"),
     path("api/", include(api)),
     path("admin/", admin.site.urls),
+    *(path(page, lead_to(url="/api/docs")) for page in ("", "docs", "api", "api/", "api/v1", "api/v1/")),
+    path("redoc", lead_to(url="/api/redoc")),
+    path("openapi.json", lead_to(url="/api/schema?format=json")),
+    path("admin", lead_to(url="/admin/")),
+    path("favicon.ico", serve, {"document_root": ICONS, "path": "favicon-32x32.png"}),
 ]
