@@ -30,7 +30,7 @@ from django.utils.functional import SimpleLazyObject, empty
 from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.typing import ExcInfo, Processor
 
-from config.rest.client import client_address
+from config.rest.client import ACCOUNT, client_address
 
 log = structlog.get_logger(__name__)
 # The key in `request.META` of an exception that no view handled.
@@ -107,13 +107,11 @@ def write_line(request: HttpRequest, response: HttpResponseBase, meter: RequestM
 
 
 def known_user_id(request: HttpRequest) -> str | None:
-    """Return the public id of the request's user if it is known without a query."""
-    user = getattr(request, "user", None)
+    """Return the id of the request's user, or of the account to sign in to, if known without a query."""
+    user = request.META.get(ACCOUNT) or getattr(request, "user", None)
     if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # noqa: SLF001  (there is no public way)
         return None
-    public_id = user.public_id if user and user.pk else None
-    # An issuer may use e-mail addresses as subjects.
-    return str(user.pk) if user and public_id and "@" in public_id else public_id
+    return user.id_for_logs if user and user.pk else None
 
 
 def path_for_logs(path: str) -> str:

@@ -149,7 +149,8 @@ match DATABASES["default"].get("ENGINE"):
 
 AUTH_USER_MODEL = "users.User"
 # The e-mails of local accounts are unique by a constraint, which the check does not see.
-SILENCED_SYSTEM_CHECKS += ["auth.E003"]
+SILENCED_SYSTEM_CHECKS += ["auth.W004"]
+AUTHENTICATION_BACKENDS = ["users.backends.AccountBackend"]
 PASSWORD_MIN_LENGTH = 10
 PASSWORD_HASHERS = ["users.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 
 from config.rest.client import client_address
 from config.rest.problems import Problem
+from users.events import log_event
 
 COUNT = """
 INSERT INTO users_throttle (key, count, expires_at) VALUES (%(key)s, 1, %(expires_at)s)
@@ -51,6 +52,7 @@ def hit(*names: str, rate: tuple[int, timedelta]) -> None:
         cursor.execute(COUNT, {"key": key, "now": now, "expires_at": expires_at})
         count, expires_at = cursor.fetchone()
     if count > limit:
+        log_event("throttled", None, limit=names[0])
         seconds = math.ceil((expires_at - now) / 1000)
         detail = f"Too many attempts. Try again in {seconds} seconds."
         raise Problem("throttled", detail, headers={"Retry-After": str(seconds)})

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+# The key in `request.META` of the account that a request signs in to. The request log names it.
+ACCOUNT = "config.account"
 # An IPv6 address with a zone and a port is shorter.
 MAX_ADDRESS_LENGTH = 80
 
