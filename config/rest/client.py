@@ -22,7 +22,8 @@ def client_address(request: Request | HttpRequest) -> str:
     connection: str = request.META.get("REMOTE_ADDR", "")
     if proxies := settings.NUM_PROXIES:
         parts = request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", proxies)
-        if address := normalize(parts[-min(proxies, len(parts))].strip()[:MAX_ADDRESS_LENGTH]):
+        given = parts[-min(proxies, len(parts))].strip()
+        if len(given) <= MAX_ADDRESS_LENGTH and (address := normalize(given)):
             return address
     return normalize(connection) or connection
 

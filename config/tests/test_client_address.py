@@ -57,6 +57,7 @@ def test_an_address_is_one_of_ipv4_or_a_network_of_ipv6(settings, given, address
         "0192.0.2.1",
         ":",
         "x" * 9_000,
+        "192.0.2.1:" + "9" * 100,
     ],
 )
 def test_what_is_no_address_is_the_connections(settings, garbage):
