@@ -5,7 +5,9 @@ changes tasks without naming their owner. Each connection fails on a write to ta
 take the owner's counter.
 """
 
+import io
 import json
+import logging
 import re
 import tempfile
 import threading
@@ -23,6 +25,7 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 from rest_framework.test import APIClient
 
+from config.request_log import make_formatter
 from config.tests.serving import DEADLINE, database_url_of_tests, free_port, gunicorn, patient, wait_for
 from users.authentication import AccessToken
 from users.models import Session
@@ -238,3 +241,36 @@ def waiting_for_a_lock() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         return cursor.fetchone()[0]
+
+
+class Lines:
+    """What the root logger wrote through the product's own formatter."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    @property
+    def text(self):
+        return self.stream.getvalue()
+
+    def __iter__(self):
+        return (json.loads(line) for line in self.text.splitlines())
+
+    def only(self):
+        (line,) = self
+        return line
+
+
+@pytest.fixture
+def log(request):
+    """Yield the lines written, in the format and at the level that the test asks for."""
+    wanted = getattr(request, "param", {})
+    root = logging.getLogger()
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(make_formatter(readable=wanted.get("readable", False)))
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(wanted.get("level", level))
+    yield Lines(handler.stream)
+    root.removeHandler(handler)
+    root.setLevel(level)

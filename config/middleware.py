@@ -9,13 +9,17 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 
-from config.rest.errors import CODE_OF_STATUS, problem_response
+from config.rest.errors import CODE_OF_STATUS, bad_request, problem_response
 from config.rest.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+# The key in `request.META` of the problem of a request that failed before the middleware. wsgi.py sets it.
+REFUSAL = "config.refusal"
 
 
 class ContentSecurityPolicyMiddleware:
@@ -48,7 +52,7 @@ class ProblemMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response, as a problem if it is an error."""
-        if problem := self.body_problem(request):
+        if problem := request.META.get(REFUSAL) or self.body_problem(request):
             return problem_response(request, problem)
         response = self.get_response(request)
         if (
@@ -71,6 +75,31 @@ class ProblemMiddleware:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return Problem("content_too_large")
+        return None
+
+
+class HostMiddleware(CommonMiddleware):
+    """Refuses a wrong Host, except for /health, and the API over http where https is served.
+
+    Health checks often name an address as the Host. An API request is not redirected to https: its
+    token and its body would have crossed the network a second time, and the client would not notice.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        super().__init__(get_response)
+        self.https_required = settings.SECURE_SSL_REDIRECT
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]  # Django only redirects
+        """Return the refusal, or None."""
+        if request.path_info.startswith("/health"):
+            return None
+        try:
+            request.get_host()
+        except DisallowedHost as wrong:
+            return bad_request(request, wrong)
+        # SecurityMiddleware has redirected everything else.
+        if self.https_required and not request.is_secure():
+            return problem_response(request, Problem("https_required"))
         return None
 
 

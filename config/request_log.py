@@ -1,8 +1,9 @@
 """The request log: one JSON line per request, and the request id that the client gets too.
 
-A line has time, level, event, request_id, method, route (the template), status, duration_ms, user_id
-(the id that clients know) and queries. It never has a query string, a token, a password, an e-mail
-address or a body. A failure adds the traceback without its messages, which may quote a row or a body.
+A line has time, level, event, request_id, client (its address), method, route (the template), status,
+duration_ms, user_id (the id that clients know) and queries. Without a route it has the path. It never has
+a query string, a token, a password, an e-mail address or a body. A failure adds the traceback without its
+messages, which may quote a row or a body.
 """
 
 import logging
@@ -24,11 +25,20 @@ from django.db import connection
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject, empty
+from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.typing import ExcInfo, Processor
 
+from config.rest.client import ACCOUNT, client_address
+
 log = structlog.get_logger(__name__)
+# The key in `request.META` of an exception that no view handled.
+FAILURE = "config.failure"
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MAX_PATH_LENGTH = 200
+# A part of a path that may be an e-mail address.
+EMAIL = re.compile(r"[^/]*@[^/]*")
 
 
 class RequestLogMiddleware:
@@ -46,10 +56,14 @@ class RequestLogMiddleware:
         if not ACCEPTABLE_REQUEST_ID.fullmatch(request_id):
             request_id = request.META["HTTP_X_REQUEST_ID"] = str(uuid.uuid4())
         meter = RequestMeter()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # `bound_contextvars` would copy the context twice, for each request.
+        bound = bind_contextvars(request_id=request_id, client=client_address(request))
+        try:
             with connection.execute_wrapper(meter):
                 response = self.get_response(request)
             write_line(request, response, meter)
+        finally:
+            reset_contextvars(**bound)
         response["X-Request-ID"] = request_id
         return response
 
@@ -70,34 +84,39 @@ class RequestMeter:
 @receiver(got_request_exception)
 def remember_failure(request: HttpRequest, **_: Any) -> None:
     """Keep an unhandled exception for the log line."""
-    request.META["config.failure"] = sys.exception()
+    request.META[FAILURE] = sys.exception()
 
 
 def write_line(request: HttpRequest, response: HttpResponseBase, meter: RequestMeter) -> None:
     """Write the line of a request."""
-    failure = request.META.get("config.failure")
+    failure = request.META.get(FAILURE)
+    match = request.resolver_match
     level = logging.ERROR if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
     log.log(
         level,
         "request_failed" if failure else "request_finished",
         method=request.method,
-        route=route_template(request.resolver_match.route) if request.resolver_match else None,
+        route=route_template(match.route) if match else None,
         status=response.status_code,
         duration_ms=round((time.perf_counter() - meter.started) * 1000, 1),
         user_id=known_user_id(request),
         queries=meter.queries,
+        **({} if match else {"path": path_for_logs(request.path)}),
         **({"exc_info": failure} if failure else {}),
     )
 
 
 def known_user_id(request: HttpRequest) -> str | None:
-    """Return the public id of the request's user if it is known without a query."""
-    user = getattr(request, "user", None)
+    """Return the id of the request's user, or of the account to sign in to, if known without a query."""
+    user = request.META.get(ACCOUNT) or getattr(request, "user", None)
     if isinstance(user, SimpleLazyObject) and user._wrapped is empty:  # noqa: SLF001  (there is no public way)
         return None
-    public_id = user.public_id if user and user.pk else None
-    # An issuer may use e-mail addresses as subjects.
-    return str(user.pk) if user and public_id and "@" in public_id else public_id
+    return user.id_for_logs if user and user.pk else None
+
+
+def path_for_logs(path: str) -> str:
+    """Return the beginning of a path as in a URL. A part that has an @ is left out."""
+    return escape_uri_path(EMAIL.sub("@", path[:MAX_PATH_LENGTH]))[:MAX_PATH_LENGTH]
 
 
 @cache

@@ -38,6 +38,8 @@ WEB_THREADS = env.int("WEB_THREADS", 2, validate=environment.at_least_one)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
+# Everything is mounted at the root, whatever a client or a server says.
+FORCE_SCRIPT_NAME = ""
 # The largest body that is read: 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 LANGUAGE_CODE = "en"
@@ -69,7 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.ProblemMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "config.middleware.HostMiddleware",
     "config.middleware.AdminOnlyMiddleware",
 ]
 # These checks look for middleware that AdminOnlyMiddleware contains.
@@ -148,7 +150,8 @@ match DATABASES["default"].get("ENGINE"):
 
 AUTH_USER_MODEL = "users.User"
 # The e-mails of local accounts are unique by a constraint, which the check does not see.
-SILENCED_SYSTEM_CHECKS += ["auth.E003"]
+SILENCED_SYSTEM_CHECKS += ["auth.W004"]
+AUTHENTICATION_BACKENDS = ["users.backends.AccountBackend"]
 PASSWORD_MIN_LENGTH = 10
 PASSWORD_HASHERS = ["users.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
@@ -208,7 +211,8 @@ TOMBSTONE_LIFETIME = env.timedelta("TOMBSTONE_LIFETIME", timedelta(days=365), va
 # --- browsers: https, cookies, CSP and CORS ----------------------------------
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^health(/|$)"]
+# The API is refused over http and not redirected, but its documents and its root are.
+SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^api/(?!(v1|docs|redoc|schema)?/?$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE_SSL_REDIRECT else 0
 # The owner of the domain decides about subdomains and the preload list, not one application.
 SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]
@@ -259,7 +263,6 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.rest.errors.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
-    "NUM_PROXIES": NUM_PROXIES,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }

@@ -4,9 +4,14 @@ Every API route takes one trailing slash or none, for every method, without a
 redirect. `/api/` is an unversioned alias of `/api/v1/`.
 """
 
+from functools import partial
+from pathlib import Path
+
+import drf_spectacular_sidecar
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+from django.views.static import serve
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from config.health import HealthView, ReadyView
@@ -14,10 +19,14 @@ from config.health import HealthView, ReadyView
 # In the order of their use: Django tries them from the top.
 api = [path("", include("tasks.urls")), path("", include("users.urls"))]
 
+# A POST must not be redirected to a page.
+lead_to = partial(RedirectView.as_view, http_method_names=("get", "head"))
+ICONS = Path(drf_spectacular_sidecar.__path__[0], "static/drf_spectacular_sidecar/swagger-ui-dist")
+
 handler400 = "config.rest.errors.bad_request"
+handler500 = "config.rest.errors.server_error"
 urlpatterns = [
     path("api/v1/", include(api)),
-    path("", RedirectView.as_view(url="/api/docs")),
     re_path(r"^health/?$", HealthView.as_view()),
     re_path(r"^health/ready/?$", ReadyView.as_view()),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
@@ -25,4 +34,9 @@ urlpatterns = [
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(), name="redoc"),
     path("api/", include(api)),
     path("admin/", admin.site.urls),
+    *(path(page, lead_to(url="/api/docs")) for page in ("", "docs", "api", "api/", "api/v1", "api/v1/")),
+    path("redoc", lead_to(url="/api/redoc")),
+    path("openapi.json", lead_to(url="/api/schema?format=json")),
+    path("admin", lead_to(url="/admin/")),
+    path("favicon.ico", serve, {"document_root": ICONS, "path": "favicon-32x32.png"}),
 ]

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from config.rest.problems import Problem
+from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
 from users.throttles import throttle_login
 
@@ -26,6 +27,12 @@ class ThrottledLoginForm(AdminAuthenticationForm):
         except Problem as throttled:
             raise ValidationError(str(throttled.detail), "throttled") from None
         return super().clean()
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Log a refusal that AccountBackend cannot know of."""
+        if not user.is_staff:
+            log_event("sign_in_refused", user.id_for_logs, reason="not_staff")
+        super().confirm_login_allowed(user)
 
 
 admin.site.login_form = ThrottledLoginForm

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from users.deletion import prepare_deletion
 from users.emails import FOLDED_EMAIL, FoldedEmailField, fold_email
+from users.events import log_event
 
 if TYPE_CHECKING:
     from config.db.prepared import Param
@@ -57,7 +58,10 @@ class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type:
     def get_or_create_external(self, issuer: str, subject: str) -> "User":
         """Return the account of an external subject, created if it is new."""
         unusable = {"password": hashers.make_password(None)}
-        user: User = self.get_or_create(issuer=issuer, subject=subject, defaults=unusable)[0]
+        user: User
+        user, created = self.get_or_create(issuer=issuer, subject=subject, defaults=unusable)
+        if created:
+            log_event("sign_in", user.id_for_logs, via="external")
         return user
 
     def get_by_natural_key(self, email: str | None) -> "User":
@@ -123,6 +127,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Return the id that clients use: the issuer's subject, or the UUID of a local account."""
         return self.subject or str(self.id)
 
+    @property
+    def id_for_logs(self) -> str:
+        """Return the public id, or the UUID if an issuer uses e-mail addresses as subjects."""
+        return str(self.id) if "@" in self.public_id else self.public_id
+
     def accepts_token_from(self, issued_at: float | None) -> bool:
         """Return whether an external token of this time is still valid. Seconds since 1970."""
         if self.tokens_not_before is None:
@@ -145,7 +154,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.tokens_not_before = timezone.now()
             # The account is locked before its sessions everywhere. The other order would deadlock.
             User.objects.filter(pk=self.pk).update(tokens_not_before=self.tokens_not_before)
-            self.sessions.exclude(pk=kept_id).end()
+            self.sessions.exclude(pk=kept_id).filter(revoked_at=None).update(revoked_at=timezone.now())
+            # Also if there is none: an external account has no session.
+            log_event("session_ended", self.id_for_logs)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # The admin's cookie must have the same. The public method is not enough: cookies that an older
@@ -188,6 +199,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         with transaction.atomic():
             super().save(*args, **kwargs)
             if ends_sessions:
+                log_event("password_changed", self.id_for_logs)
                 self.end_all_sessions(kept_id=self.kept_session_id)
         self.password_is_new = False
 
@@ -203,9 +215,17 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """Return the sessions that are alive and were used within SESSION_IDLE_TIMEOUT."""
         return self.alive().filter(last_refreshed_at__gt=timezone.now() - settings.SESSION_IDLE_TIMEOUT)
 
-    def end(self) -> int:
-        """End the sessions. Return how many had not ended. Their access tokens are refused at once."""
-        return self.filter(revoked_at=None).update(revoked_at=timezone.now())
+    def end(self, user_id: str | None = None) -> int:
+        """End the sessions. Return how many had not ended. Their access tokens are refused at once.
+
+        The log names their users, who are read first without a `user_id`.
+        """
+        alive = self.filter(revoked_at=None)
+        owners = {user_id} if user_id else set(alive.values_list("user", flat=True))
+        count = alive.update(revoked_at=timezone.now())
+        for owner in owners if count else ():
+            log_event("session_ended", str(owner))
+        return count
 
 
 class Session(models.Model):

@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
 from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
 
+from config.rest.client import client_address
 from config.rest.problems import Problem
 from users.emails import fold_email
+from users.events import log_event
 
 COUNT = """
 INSERT INTO users_throttle (key, count, expires_at) VALUES (%(key)s, 1, %(expires_at)s)
@@ -41,11 +42,6 @@ def throttle_registration(request: Request) -> None:
     hit("registration", client_address(request), rate=settings.REGISTRATION_RATE)
 
 
-def client_address(request: Request | HttpRequest) -> str:
-    """Return the client's address. NUM_PROXIES says which part of X-Forwarded-For to trust."""
-    return str(BaseThrottle().get_ident(request))  # type: ignore[arg-type]  # it reads headers and META
-
-
 def hit(*names: str, rate: tuple[int, timedelta]) -> None:
     """Count an attempt. Raises Problem("throttled") with the seconds to wait if it is over the rate."""
     # A keyed hash: no e-mail or address is stored.
@@ -57,6 +53,7 @@ def hit(*names: str, rate: tuple[int, timedelta]) -> None:
         cursor.execute(COUNT, {"key": key, "now": now, "expires_at": expires_at})
         count, expires_at = cursor.fetchone()
     if count > limit:
+        log_event("throttled", None, limit=names[0])
         seconds = math.ceil((expires_at - now) / 1000)
         detail = f"Too many attempts. Try again in {seconds} seconds."
         raise Problem("throttled", detail, headers={"Retry-After": str(seconds)})

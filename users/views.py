@@ -14,12 +14,14 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config.rest.client import ACCOUNT
 from config.rest.fields import parse_uuid
 from config.rest.openapi import operation
 from config.rest.problems import Problem
 from config.rest.strict import PublicView, StrictSerializer, StrictView
 from users import serializers
 from users.authentication import RefreshToken, read_token
+from users.events import log_event
 from users.issuer import ExternalToken
 from users.models import EMAIL_TAKEN, Session, User
 from users.throttles import throttle_login, throttle_registration
@@ -53,6 +55,8 @@ class RegisterView(PublicView):
                 session = Session.begin(user)
         except IntegrityError:
             raise Problem.at("#/email", "email_taken", EMAIL_TAKEN) from None
+        request.META[ACCOUNT] = user
+        log_event("sign_in", user.id_for_logs, via="register")
         return Response(serializers.SignedInSerializer(session).data, status=201)
 
 
@@ -75,7 +79,10 @@ class LoginView(PublicView):
         user = authenticate(request, **credentials)
         session = Session.begin_verified(user) if isinstance(user, User) else None
         if session is None:
+            if isinstance(user, User):
+                log_event("sign_in_refused", user.id_for_logs, reason="password_changed")
             raise Problem("invalid_credentials")
+        log_event("sign_in", session.user.id_for_logs, via="login")
         return Response(serializers.SignedInSerializer(session).data)
 
 
@@ -97,7 +104,7 @@ class RefreshView(RefreshTokenView):
         request=serializers.RefreshTokenSerializer,
         responses=serializers.TokensSerializer,
     )
-    def post(self, *_: Any) -> Response:
+    def post(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair of tokens.
 
         For 30 seconds the same token returns the same pair again. If it is used later, its session
@@ -109,11 +116,13 @@ class RefreshView(RefreshTokenView):
             session = sessions.filter(id=claims["sid"]).order_by().first()
             if session is None or session.user.public_id != claims["sub"]:
                 raise Problem("token_invalid")
+            request.META[ACCOUNT] = session.user
             if expired:
                 raise Problem("token_expired")
             rotated = session.rotate(UUID(claims["jti"]))
         # Outside the transaction, which would roll back the end of the session.
         if not rotated:
+            log_event("token_reused", session.user.id_for_logs)
             raise Problem("token_reused")
         return Response(serializers.TokensSerializer(session).data)
 
@@ -128,7 +137,7 @@ class LogoutView(RefreshTokenView):
         An expired token works too, and so does repeating the request.
         """
         claims = self.read_refresh_token()[0]
-        Session.objects.filter(id=claims["sid"]).end()
+        Session.objects.filter(id=claims["sid"]).end(claims["sub"])
         return Response(status=204)
 
 
@@ -144,6 +153,7 @@ class AccountView(StrictView):
         """Check the user's password, throttled as a sign-in. Raises ValidationError for the field."""
         throttle_login(self.request, self.user.email or "")
         if not self.user.check_password(password):
+            log_event("sign_in_refused", self.user.id_for_logs, reason="wrong_password")
             raise ValidationError({field: [ErrorDetail("The password is wrong.", "password_incorrect")]})
 
 
@@ -232,7 +242,7 @@ class SessionView(AccountView):
         sessions = Session.objects.filter(user=self.user, pk=pk) if pk else Session.objects.none()
         if not sessions.exists():
             raise Http404
-        sessions.end()
+        sessions.end(self.user.id_for_logs)
         return Response(status=204)
 
 

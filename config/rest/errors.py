@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 from django import db
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.views import set_rollback
@@ -103,6 +104,15 @@ def is_stale_statement(exc: Exception) -> bool:
     return getattr(diagnosis, "source_function", None) == "RevalidateCachedQuery"
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django's signature)
-    """Return the response to what an outer middleware refuses, such as a bad Host."""
-    return problem_response(request, Problem("bad_request"))
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response to what a middleware refuses, such as a wrong Host."""
+    wrong_host = isinstance(exception, DisallowedHost)
+    detail = "This host name is not served here." if wrong_host else ""
+    return problem_response(request, Problem("bad_request", detail))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Return the response to a bug outside the API's views. The admin keeps Django's page."""
+    if request.path.startswith("/admin/"):
+        return defaults.server_error(request)
+    return problem_response(request, Problem("internal_error"))

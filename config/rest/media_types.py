@@ -107,11 +107,13 @@ class JSONRenderer(BaseRenderer):
 
 
 class AnyAccept(DefaultContentNegotiation):
-    """Chooses a renderer by Accept, and never responds 406."""
+    """Chooses a renderer by Accept, or by `?format=` if there are several, and never responds 406."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         """Return the renderer to use, and its media type."""
         if len(renderers) > 1:
+            asked_for = request.query_params.get("format")
+            renderers = [each for each in renderers if each.format == asked_for] or renderers
             try:
                 return super().select_renderer(request, renderers, format_suffix)
             except NotAcceptable:

@@ -160,6 +160,8 @@ def complete_operation(path: str, operation: dict[str, Any]) -> None:
 def usual_codes(path: str, operation: dict[str, Any]) -> list[str]:
     """Return the codes that follow from an operation's security, body and path."""
     codes = ["validation_error", "internal_error"]
+    if path.startswith("/api/"):
+        codes.append("https_required")
     if "security" in operation:
         codes += SECURED
     if "requestBody" in operation:

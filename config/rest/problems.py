@@ -24,6 +24,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "token_reused": (401, "The refresh token was already used. Its session has been ended."),
     "invalid_credentials": (401, "No active account has this e-mail and password."),
     "permission_denied": (403, "You do not have permission to do this."),
+    "https_required": (403, "Send this request over https."),
     "user_mismatch": (403, "The user in the URL is not the user of the token."),
     "registration_closed": (403, "Registration is closed."),
     "reauthentication_required": (403, "Sign in again, then repeat the request within five minutes."),

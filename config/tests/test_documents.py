@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from typing import get_args
 
 import pytest
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.core.management import get_commands
 
 from config.rest.problems import PROBLEMS
 from config.tests.serving import DEADLINE
+from users.events import SecurityEvent
 from users.tests.factories import UserFactory
 
 ROOT = settings.BASE_DIR
@@ -41,6 +43,10 @@ def test_the_example_has_every_setting():
 def test_the_readme_has_every_code():
     rows = [[code, str(status), meaning] for code, (status, meaning) in PROBLEMS.items()]
     assert [[row[0].strip("`"), *row[1:]] for row in table("Errors")] == rows
+
+
+def test_the_readme_has_every_security_event():
+    assert [row[0].strip("`") for row in table("Operating it")] == list(get_args(SecurityEvent))
 
 
 def test_the_readme_has_every_make_target():

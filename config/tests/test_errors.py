@@ -107,6 +107,11 @@ def with_a_key_twice(client, second, *, trashed=False):
     return client.post(TASKS, second, **once)
 
 
+def over_http(client):
+    with override_settings(SECURE_SSL_REDIRECT=True):
+        return Client(**client.defaults).get(TASKS)
+
+
 PROVOKED = {
     "bad_request": lambda c, _: c.get(TASKS, headers={"host": "evil.example"}),
     "malformed_json": lambda c, _: c.generic("POST", TASKS, b"{", content_type=JSON),
@@ -121,6 +126,7 @@ PROVOKED = {
     "token_reused": with_reused_token,
     "invalid_credentials": lambda c, _: c.post(f"{AUTH}/login", ACCOUNT),
     "permission_denied": lambda c, _: raised(c, exceptions.PermissionDenied(SECRET)),
+    "https_required": lambda c, _: over_http(c),
     "user_mismatch": lambda c, _: c.get("/api/v1/somebody/tasks"),
     "registration_closed": lambda c, _: with_registration_closed(c),
     "reauthentication_required": lambda c, _: with_an_old_sign_in(c),
@@ -213,14 +219,14 @@ def test_a_validation_error_without_a_field_blames_the_whole(client_of_alice):
     assert faults_of(answer, "validation_error") == [("#", "invalid")]
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/api", "/api/v1", "/api/v1/", "/api/v2/nowhere", "/static/x"])
+@pytest.mark.parametrize("path", ["/nowhere", "/api/v1//", "/api/v2", "/api/v2/nowhere", "/static/x"])
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_an_unknown_path_is_not_found(client, method, path):
     assert_problem(getattr(client, method)(path), "not_found")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "bad host", "[::1", "a_b/c", ""])
-@pytest.mark.parametrize("path", ["/health", TASKS, "/nowhere"])
+@pytest.mark.parametrize("path", [TASKS, "/admin/", "/nowhere"])
 @pytest.mark.parametrize("redirect", [False, True])
 def test_a_host_that_is_not_ours_is_refused(settings, host, path, redirect):
     settings.SECURE_SSL_REDIRECT = redirect

@@ -70,7 +70,7 @@ def test_refusals_before_any_view_are_guarded(anonymous, code, headers):
 
 def test_a_bad_host_is_refused_before_it_is_redirected_to(settings):
     settings.SECURE_SSL_REDIRECT = True
-    answer = Client().get("/api/v1/tasks", headers={"host": "evil.example"})
+    answer = Client().get("/admin/", headers={"host": "evil.example"})
     assert_problem(answer, "bad_request")
 
 

@@ -32,6 +32,14 @@ def test_yaml_is_what_is_served_unless_json_is_asked_for(client, accept):
     assert yaml.safe_load(answer.content) == DOCUMENT
 
 
+@pytest.mark.parametrize(("form", "media_type"), [("json", "json"), ("yaml", "openapi;"), ("x", "o")])
+@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json"])
+def test_the_format_is_chosen_by_a_parameter_too(client, form, media_type, accept):
+    answer = client.get(f"/api/schema?format={form}", headers={"accept": accept})
+    assert yaml.safe_load(answer.content) == DOCUMENT
+    assert media_type in answer.headers["Content-Type"]
+
+
 def test_operations_have_names_for_methods():
     names = sorted(operation["operationId"] for operation in OPERATIONS.values())
     tasks = [
@@ -100,8 +108,3 @@ def test_the_pages_fetch_nothing_from_elsewhere(client, page, db):
             assert found.status_code == 200
     assert "<script>" not in text
     assert "script-src 'self'" in answer.headers["Content-Security-Policy"].split("; ")
-
-
-def test_the_root_sends_a_browser_to_the_docs(client):
-    answer = client.get("/")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/api/docs")

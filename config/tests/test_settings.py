@@ -291,7 +291,7 @@ def test_values_are_read_as_what_they_are():
     assert of["CORS_ALLOWED_ORIGINS"] == ["https://a.example", "http://localhost:3000"]
     assert of["CSRF_TRUSTED_ORIGINS"] == ["https://ops.example"]
     assert of["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
-    assert of["REST_FRAMEWORK"]["NUM_PROXIES"] == 2
+    assert of["NUM_PROXIES"] == 2
     assert of["SIMPLE_JWT"]["ACCESS_TOKEN_LIFETIME"] == timedelta(seconds=90)
     assert of["SESSION_IDLE_TIMEOUT"] == timedelta(days=1, hours=12)
     assert of["LOGGING"]["root"]["level"] == "ERROR"

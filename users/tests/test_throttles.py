@@ -186,7 +186,7 @@ def test_when_the_window_is_over_a_new_one_begins(alice):
 @pytest.fixture
 def behind(settings):
     def configure(proxies):
-        settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": proxies}
+        settings.NUM_PROXIES = proxies
 
     return configure
 
@@ -214,6 +214,20 @@ def test_trusted_proxies_tell_clients_apart(alice, behind, proxies, forwarded):
     assert statuses(log_in(forwarded=forwarded.format(n=1)) for _ in range(6))[-1] == 429
     assert log_in(forwarded=forwarded.format(n=2)).status_code == 401
     assert log_in(forwarded=forwarded.format(n=1), address=THERE).status_code == 429
+
+
+def test_a_client_of_ipv6_is_its_network(alice):
+    assert statuses(log_in(address=f"2001:db8:1:2::{n}") for n in range(6)) == [401] * 5 + [429]
+    assert log_in(address="2001:db8:1:3::1").status_code == 401
+    assert counts() == [1, 1, 6, 6]
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["192.0.2.1:{n}", "[2001:db8::{n}]:80", "garbage-{n}", "::ffff:192.0.2.1"]
+)
+def test_another_way_to_write_an_address_is_no_new_counter(alice, behind, forwarded):
+    behind(1)
+    assert statuses(log_in(forwarded=forwarded.format(n=n)) for n in range(6)) == [401] * 5 + [429]
 
 
 # --- every door --------------------------------------------------------------
