@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
 
-from config.rest.fields import SwitchField, TextField, TimestampField
+from config.rest.fields import OptionField, SwitchField, TextField, TimestampField
 from config.rest.pagination import PageQuery
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ ORDERINGS = {
 class TaskListQuery(PageQuery):
     """The parameters of the list."""
 
-    status = serializers.ChoiceField(["all", "pending", "completed"], default="all")
+    status = OptionField(["all", "pending", "completed"], default="all")
     deleted = SwitchField(help_text="`true` lists the trash instead.")
     search = TextField(max_length=200, allow_blank=True, default="", help_text=SEARCH)
     created_after = TimestampField(required=False, help_text="Created at this time or later.")
     created_before = TimestampField(required=False, help_text="Created before this time.")
-    ordering = serializers.ChoiceField(list(ORDERINGS), default="-created_at")
+    ordering = OptionField(list(ORDERINGS), default="-created_at")
 
 
 class DeletionQuery(serializers.Serializer[Any]):
