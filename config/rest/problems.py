@@ -5,10 +5,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote
 
-from django.conf import settings
 from rest_framework.exceptions import APIException
 
-MIB = 1024 * 1024
 # code: (status, default detail). The first code of a status is the general one.
 PROBLEMS: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request could not be understood."),
@@ -36,7 +34,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "sync_token_expired": (410, "This sync token has expired. Start again without a token."),
     "length_required": (411, "Send the body with a Content-Length header."),
     "precondition_failed": (412, "The task does not match If-Match. Read it again."),
-    "content_too_large": (413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // MIB} MiB."),
+    "content_too_large": (413, "The body is larger than 1 MiB, or below auth/ than 16 KiB."),
     "unsupported_media_type": (415, "Send application/json in UTF-8."),
     "idempotency_mismatch": (422, "This id or key was already used for a different request."),
     "throttled": (429, "Too many attempts. Try again later."),
