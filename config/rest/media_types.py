@@ -71,7 +71,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         _refuse("The body has a key twice in one object.")
-    if SURROGATE.search("".join(result)):
+    if not (keys := "".join(result)).isascii() and SURROGATE.search(keys):
         _refuse("The body has a key with a lone surrogate.")
     return result
 
