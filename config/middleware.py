@@ -1,5 +1,6 @@
 """Middleware of the whole service. The request log is in `request_log.py`."""
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,7 @@ from django.middleware.common import CommonMiddleware
 from config.rest.errors import CODE_OF_STATUS, bad_request, problem_response
 from config.rest.problems import Problem
 
+KIB, MIB = 1024, 1024 * 1024
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 # The key in `request.META` of the problem of a request that failed before the middleware. wsgi.py sets it.
 REFUSAL = "config.refusal"
@@ -43,12 +45,15 @@ class ProblemMiddleware:
     """Turns errors from outside the API's views into problems, and refuses bodies that cannot be read.
 
     A chunked body would read as empty, and an empty body has a meaning: 411. A body over
-    DATA_UPLOAD_MAX_MEMORY_SIZE is refused by its Content-Length, before it is read: 413.
+    DATA_UPLOAD_MAX_MEMORY_SIZE, or MAX_BODY_SIZES for its path, is refused by its Content-Length,
+    before it is read: 413.
     The admin keeps Django's own error pages.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        limits = settings.MAX_BODY_SIZES.values()
+        self.lowest_limit = min(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, *limits)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response, as a problem if it is an error."""
@@ -73,9 +78,17 @@ class ProblemMiddleware:
         if request.headers.get("Transfer-Encoding"):
             return Problem("length_required")
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return Problem("content_too_large")
+        size = int(length) if length.isdecimal() else 0
+        if size > self.lowest_limit and size > (limit := max_body_size(request.path_info)):
+            unit, name = (KIB, "KiB") if limit < MIB else (MIB, "MiB")
+            return Problem("content_too_large", f"The body is larger than {limit // unit} {name}.")
         return None
+
+
+def max_body_size(path: str) -> int:
+    """Return how many bytes a body may have."""
+    sizes = (size for prefix, size in settings.MAX_BODY_SIZES.items() if re.match(prefix, path))
+    return next(sizes, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 class HostMiddleware(CommonMiddleware):

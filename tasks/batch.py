@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from config.rest.fields import FlagField, TextField
+from config.rest.fields import FlagField, OptionField, ShortListField, TextField
 from config.rest.openapi import PROBLEM_REFERENCE
 from config.rest.problems import Problem
 from config.rest.strict import StrictSerializer
@@ -29,7 +29,7 @@ class KeyField(TextField):
 class OperationSerializer(StrictSerializer):
     """A write operation. `data` is the body that it would have as a single request."""
 
-    op = serializers.ChoiceField(["create", "update", "complete", "delete", "restore"])
+    op = OptionField(["create", "update", "complete", "delete", "restore"])
     id = TextField(required=False, help_text="The task's id. Optional for `create`.")
     if_match = IfMatchField(required=False, help_text="The version that the task must have.")
     idempotency_key = KeyField(required=False, help_text="As `Idempotency-Key`, for this `create`.")
@@ -67,8 +67,8 @@ class BatchSerializer(StrictSerializer):
 
     atomic = FlagField(default=True, help_text="Apply all operations or none. Else each on its own.")
     dry_run = FlagField(default=False, help_text="Return the same response but store nothing.")
-    operations = serializers.ListField(
-        child=OperationSerializer(), allow_empty=False, max_length=MAX_OPERATIONS
+    operations = ShortListField(
+        child=OperationSerializer(), allow_empty=False, min_length=1, max_length=MAX_OPERATIONS
     )
 
 

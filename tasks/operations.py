@@ -15,7 +15,7 @@ from uuid import UUID
 from rest_framework.serializers import Serializer
 
 from config.rest.fields import parse_uuid
-from config.rest.problems import Problem, flatten_errors
+from config.rest.problems import MAX_ERRORS, Problem, flatten_errors
 from config.rest.strict import StrictSerializer
 from tasks.etags import check_if_match
 from tasks.models import IDEMPOTENCY_KEY_MAX_LENGTH, Task
@@ -52,8 +52,8 @@ class Operation:
     fields: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
 
-    def validate(self, owner: "User") -> None:
-        """Validate the id and the data into `pk`, `fields` and `problem`.
+    def validate(self, owner: "User", max_errors: int) -> None:
+        """Validate the id and the data into `pk`, `fields` and `problem`, which has up to `max_errors`.
 
         The problem is raised later, because a task that does not exist is reported first.
         """
@@ -64,7 +64,7 @@ class Operation:
         context = {"user_id": owner.public_id, "id": self.id}
         serializer = kind.serializer(data=data, partial=kind.partial, context=context)
         if not serializer.is_valid():
-            self.problem = Problem.from_errors(flatten_errors(serializer.errors))
+            self.problem = Problem.from_errors(flatten_errors(serializer.errors), max_errors)
             return
         self.fields = dict(serializer.validated_data)
         if creates:
@@ -191,10 +191,13 @@ def perform(
     """Apply the operations in their order, as one write. Return the outcome of each.
 
     If `atomic`, the first Problem is raised, with the operation's `index`, and nothing is written.
-    Otherwise a failed operation is skipped and its Problem is returned.
+    Otherwise a failed operation is skipped and its Problem is returned. All together have up to
+    MAX_ERRORS errors: a later problem has none, only its detail.
     """
+    max_errors = MAX_ERRORS
     for operation in operations:
-        operation.validate(owner)
+        operation.validate(owner, max_errors)
+        max_errors -= len(operation.problem.errors) if operation.problem else 0
     return write(
         owner.pk,
         lambda writing: apply_all(writing, operations, check, atomic=atomic),

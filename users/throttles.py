@@ -32,9 +32,18 @@ RETURNING count, expires_at
 
 def throttle_login(request: Request | HttpRequest, email: str) -> None:
     """Count an attempt to sign in. Call it before hashing. Raises Problem("throttled")."""
-    address = client_address(request)
-    hit("login address", address, rate=settings.LOGIN_RATE_PER_ADDRESS)
-    hit("login account", fold_email(email), address, rate=settings.LOGIN_RATE_PER_ACCOUNT)
+    throttle_login_from_address(request)
+    throttle_login_to_account(request, email)
+
+
+def throttle_login_from_address(request: Request | HttpRequest) -> None:
+    """Count an attempt by its address alone. Needs no body. Raises Problem("throttled")."""
+    hit("login address", client_address(request), rate=settings.LOGIN_RATE_PER_ADDRESS)
+
+
+def throttle_login_to_account(request: Request | HttpRequest, email: str) -> None:
+    """Count an attempt by its account and address. Raises Problem("throttled")."""
+    hit("login account", fold_email(email), client_address(request), rate=settings.LOGIN_RATE_PER_ACCOUNT)
 
 
 def throttle_registration(request: Request) -> None:

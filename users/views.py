@@ -24,7 +24,12 @@ from users.authentication import RefreshToken, read_token
 from users.events import log_event
 from users.issuer import ExternalToken
 from users.models import EMAIL_TAKEN, Session, User
-from users.throttles import throttle_login, throttle_registration
+from users.throttles import (
+    throttle_login,
+    throttle_login_from_address,
+    throttle_login_to_account,
+    throttle_registration,
+)
 
 REAUTHENTICATION_PERIOD = timedelta(minutes=5)
 
@@ -74,8 +79,9 @@ class LoginView(PublicView):
 
         An unknown e-mail, a wrong password and an inactive account get the same response in the same time.
         """
+        throttle_login_from_address(request)
         credentials = self.read_body(serializers.CredentialsSerializer)
-        throttle_login(request, credentials["email"])
+        throttle_login_to_account(request, credentials["email"])
         user = authenticate(request, **credentials)
         session = Session.begin_verified(user) if isinstance(user, User) else None
         if session is None:

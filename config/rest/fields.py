@@ -3,10 +3,12 @@
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 from rest_framework import serializers
+
+from config.rest.problems import echo
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -94,11 +96,29 @@ class TimestampField(serializers.DateTimeField):
         return utc_timestamp(value)
 
 
-class SwitchField(serializers.ChoiceField):
+class OptionField(serializers.ChoiceField):
+    """One of a few strings. The error for another value quotes its beginning."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        """Raise ValidationError."""
+        super().fail(key, **{name: echo(value) for name, value in values.items()})
+
+
+class SwitchField(OptionField):
     """`true` or `false` in a query."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(["true", "false"], default="false", **kwargs)
+
+
+class ShortListField(serializers.ListField):
+    """A list of up to `max_length` elements. DRF would validate all elements before it counts them."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the values of the elements."""
+        if isinstance(data, list) and len(data) > cast("int", self.max_length):
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
 
 
 class CountField(serializers.IntegerField):

@@ -1,6 +1,7 @@
 """JSON: a strict parser, a fast renderer, and no content negotiation.
 
-How large a body may be is in the settings, DATA_UPLOAD_MAX_MEMORY_SIZE, and checked in `middleware.py`.
+How large a body may be is in the settings, DATA_UPLOAD_MAX_MEMORY_SIZE and MAX_BODY_SIZES, and checked
+in `middleware.py`.
 """
 
 import json
@@ -19,15 +20,18 @@ from config.rest.problems import Problem
 
 MAX_NESTING = 32
 MAX_INTEGER_DIGITS = 20
+# Arrays and objects that are not empty: 1 MiB of them would take 45 MiB. Brackets in texts count too.
+MAX_CONTAINERS = 128 * 1024
 SURROGATE = re.compile("[\ud800-\udfff]")
+CONTAINERS = (dict, list)
 
 
 class StrictJSONParser(BaseParser):
     """Parses RFC 8259 in UTF-8, without what parsers disagree on.
 
     Raises Problem("malformed_json") for duplicate keys, NaN and Infinity, integers over 64 bits,
-    nesting over 32 levels and invalid UTF-8. Raises Problem("unsupported_media_type") for another
-    charset.
+    nesting over 32 levels, too many containers and invalid UTF-8. Raises
+    Problem("unsupported_media_type") for another charset.
     """
 
     media_type = "application/json"
@@ -37,9 +41,12 @@ class StrictJSONParser(BaseParser):
         charset = parser_context["request"].content_params.get("charset", "utf-8")
         if charset.strip('"').lower() not in {"utf-8", "utf8"}:
             raise Problem("unsupported_media_type")
+        body = stream.read()
+        if sum(map(body.count, (b"[", b"{"))) - sum(map(body.count, (b"[]", b"{}"))) > MAX_CONTAINERS:
+            _refuse(f"The body has more than {MAX_CONTAINERS} arrays and objects.")
         try:
             value = json.loads(
-                stream.read().decode(),
+                body.decode(),
                 object_pairs_hook=_unique_keys,
                 parse_constant=lambda name: _refuse(f"The body has {name}, which is not JSON."),
                 parse_int=_parse_int64,
@@ -52,7 +59,7 @@ class StrictJSONParser(BaseParser):
             _refuse(f"The body is not JSON: {error.msg} at {place}.")
         except RecursionError:
             _refuse_nesting()
-        _check_nesting([value])
+        _check_nesting(value)
         return value
 
 
@@ -64,7 +71,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         _refuse("The body has a key twice in one object.")
-    if any(map(SURROGATE.search, result)):
+    if not (keys := "".join(result)).isascii() and SURROGATE.search(keys):
         _refuse("The body has a key with a lone surrogate.")
     return result
 
@@ -81,12 +88,18 @@ def _parse_finite(digits: str) -> float:
     return value
 
 
-def _check_nesting(level: list[Any]) -> None:
+def _check_nesting(value: Any) -> None:
+    # The containers of one level. A list of all their values would cost as much memory as the body.
+    level: list[Any] = [[value]]
     for _ in range(MAX_NESTING + 1):
-        level = [each for each in level if isinstance(each, dict | list)]
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, CONTAINERS)
+        ]
         if not level:
             return
-        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
     _refuse_nesting()
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema
 
-from config.rest.problems import PROBLEMS, Problem, status_title
+from config.rest.problems import MAX_ERRORS, PROBLEMS, Problem, status_title
 
 SECURED = ("not_authenticated", "token_expired", "token_invalid")
 WITH_BODY = (
@@ -63,7 +63,9 @@ PROBLEM = {
         "detail": {"type": "string", "description": "A sentence that you can show to a person."},
         "errors": {
             "type": "array",
-            "description": "What is wrong: in the body (`pointer`), the query or a header (`parameter`).",
+            "description": "What is wrong: in the body (`pointer`), the query or a header (`parameter`). "
+            "If there is more, `detail` says how much.",
+            "maxItems": MAX_ERRORS,
             "items": {"type": "object", "required": ["code", "detail"], "properties": ERROR_ITEM},
         },
         "request_id": TEXT,

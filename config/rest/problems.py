@@ -5,10 +5,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote
 
-from django.conf import settings
 from rest_framework.exceptions import APIException
 
-MIB = 1024 * 1024
 # code: (status, default detail). The first code of a status is the general one.
 PROBLEMS: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request could not be understood."),
@@ -37,7 +35,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "sync_token_expired": (410, "This sync token has expired. Start again without a token."),
     "length_required": (411, "Send the body with a Content-Length header."),
     "precondition_failed": (412, "The task does not match If-Match. Read it again."),
-    "content_too_large": (413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // MIB} MiB."),
+    "content_too_large": (413, "The body is larger than 1 MiB, or below auth/ than 16 KiB."),
     "unsupported_media_type": (415, "Send application/json in UTF-8."),
     "idempotency_mismatch": (422, "This id or key was already used for a different request."),
     "throttled": (429, "Too many attempts. Try again later."),
@@ -46,6 +44,11 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 }
 # One entry of a problem's `errors`: "pointer" or "parameter", "code", "detail".
 ErrorItem = dict[str, str]
+# How many errors a request collects, and how many characters of a name or value each of them quotes.
+MAX_ERRORS = 20
+MAX_ECHO = 64
+# The code of an entry that stands for errors that were not collected. Its detail is their number.
+OMITTED = "omitted"
 
 
 def status_title(status: int) -> str:
@@ -67,12 +70,19 @@ class Problem(APIException):
         super().__init__(detail or default_detail, code)
 
     @classmethod
-    def from_errors(cls, errors: list[ErrorItem]) -> "Problem":
-        """Return a 400. Its code is the code that all errors share, else `validation_error`."""
-        codes = {error["code"] for error in errors}
+    def from_errors(cls, errors: list[ErrorItem], limit: int = MAX_ERRORS) -> "Problem":
+        """Return a 400 with up to `limit` errors. Its detail says how many more there are.
+
+        Its code is the code that all errors share, else `validation_error`. With a limit of 0, its
+        detail still names the first error.
+        """
+        found = [error for error in errors if error["code"] != OMITTED]
+        codes = {error["code"] for error in found}
         code = codes.pop() if len(codes) == 1 else ""
         known = PROBLEMS.get(code, (0, ""))[0] == HTTPStatus.BAD_REQUEST
-        return cls(code if known else "validation_error", " ".join(map(_sentence, errors)), errors)
+        omitted = sum(int(error["detail"]) for error in errors if error["code"] == OMITTED)
+        detail = _sentences(found, max(limit, 1), omitted)
+        return cls(code if known else "validation_error", detail, found[:limit])
 
     @classmethod
     def at(cls, place: str, code: str, detail: str) -> "Problem":
@@ -89,9 +99,22 @@ class Problem(APIException):
         return {**document, "errors": self.errors} if self.errors else document
 
 
+def echo(sent: object) -> str:
+    """Return what a client sent as errors quote it: up to MAX_ECHO characters, and `…` for the rest."""
+    text = str(sent)
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
+
+
 def _sentence(error: ErrorItem) -> str:
     place = error["parameter"] if "parameter" in error else _unescape(error["pointer"][2:])
     return f"{place}: {error['detail']}" if place else error["detail"]
+
+
+def _sentences(errors: list[ErrorItem], limit: int, omitted: int) -> str:
+    sentences = [_sentence(error) for error in errors[:limit]]
+    if more := len(errors[limit:]) + omitted:
+        sentences.append("There is 1 more error." if more == 1 else f"There are {more} more errors.")
+    return " ".join(sentences)
 
 
 def flatten_errors(detail: Any, path: str = "#") -> list[ErrorItem]:
@@ -111,7 +134,7 @@ def flatten_errors(detail: Any, path: str = "#") -> list[ErrorItem]:
 
 def _escape(name: object) -> str:
     """Return a name as one part of a JSON pointer in a URI fragment."""
-    return quote(str(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
+    return quote(echo(name).replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@~")
 
 
 def _unescape(path: str) -> str:

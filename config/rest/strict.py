@@ -15,7 +15,7 @@ from rest_framework.utils.serializer_helpers import BindingDict
 from rest_framework.views import APIView
 
 from config.rest.fields import AsIsField, ContextField, is_same_id
-from config.rest.problems import PROBLEMS, Problem
+from config.rest.problems import MAX_ERRORS, OMITTED, PROBLEMS, Problem, echo
 
 # A longer query string has a cursor or a token, and such a request is seldom repeated.
 MAX_CACHED_QUERY_LENGTH = 100
@@ -52,10 +52,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
     def _strict_errors(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an error for each undeclared field and each contradicted read-only field."""
+        """Return an error for each contradicted read-only field and for the first undeclared fields."""
         unknown = [ErrorDetail("Unknown field.", "unknown_field")]
         read_only = [ErrorDetail("This field is read-only.", "read_only_field")]
-        errors = {name: unknown for name in data if name not in self.fields}
+        declared = self.fields.fields
+        names = [name for name in data if name not in declared]
+        errors = dict.fromkeys(names[:MAX_ERRORS], unknown)
+        # DRF copies the errors several times. A body of 1 MiB can have 100,000 names.
+        if omitted := names[MAX_ERRORS:]:
+            errors[omitted[0]] = [ErrorDetail(str(len(omitted)), OMITTED)]
         for name, value in self.get_read_only_values().items():
             if name in data and not is_same_id(data[name], value):
                 errors[name] = read_only
@@ -198,7 +203,7 @@ def validate_query(
 
 def parameter_errors(name: str, details: list[ErrorDetail]) -> list[dict[str, str]]:
     """Return the errors of a parameter as a problem has them."""
-    return [{"parameter": name, "code": str(detail.code), "detail": str(detail)} for detail in details]
+    return [{"parameter": echo(name), "code": str(detail.code), "detail": str(detail)} for detail in details]
 
 
 # Clients send the same few query strings again and again.

@@ -101,8 +101,47 @@ def test_a_search_has_up_to_200_code_points(alice, as_alice, titles):
     TaskFactory(owner=alice, title="🦄" * 200)
     assert titles("🦄" * 200) == ["🦄" * 200]
     assert titles("🦄 " * 100) == ["🦄" * 200]
+    refused = as_alice.get(TASKS, {"search": "🦄 " * 100 + "🦄"})
+    assert faults_of(refused, "validation_error") == [("search", "max_length")]
     refused = as_alice.get(TASKS, {"search": "🦄" * 201})
     assert faults_of(refused, "validation_error") == [("search", "max_length")]
+
+
+def test_a_search_has_up_to_eight_different_words(alice, as_alice, titles):
+    TaskFactory(owner=alice, title="a b c d e f g h i")
+    assert titles("a b c d e f g h") == ["a b c d e f g h i"]
+    assert titles("a b c d e f g h H A a b") == ["a b c d e f g h i"]
+    refused = as_alice.get(TASKS, {"search": "a b c d e f g h i"})
+    assert faults_of(refused, "validation_error") == [("search", "too_many_words")]
+    assert refused.json()["detail"] == "search: Send up to 8 different words."
+
+
+@pytest.mark.parametrize(
+    ("search", "conditions"),
+    [
+        ("", 0),
+        (" \t\u3000", 0),
+        ("a", 2),
+        ("a b", 4),
+        ("a " * 100, 2),
+        ("aB Ab ab AB " * 16, 2),
+        ("a ß SS ss", 4),
+    ],
+)
+def test_a_repeated_word_is_compared_once(as_alice, search, conditions):
+    assert as_alice.get(TASKS, {"search": search}).status_code == 200
+    statement = next(sql for sql in as_alice.statements if "tasks_task" in sql)
+    assert statement.count(" LIKE ") == conditions
+
+
+def test_a_cursor_is_valid_for_the_same_words(alice, as_alice):
+    first, second = (TaskFactory(owner=alice, title="milk") for _ in range(2))
+    page = as_alice.get(TASKS, {"search": "milk", "limit": 1})
+    cursor = page["Next-Cursor"]
+    following = as_alice.get(TASKS, {"search": " milk milk", "limit": 1, "cursor": cursor})
+    assert ids(page) + ids(following) == [str(second.pk), str(first.pk)]
+    refused = as_alice.get(TASKS, {"search": "milk tea", "limit": 1, "cursor": cursor})
+    assert faults_of(refused, "invalid_cursor") == [("cursor", "invalid_cursor")]
 
 
 def test_a_search_for_bytes_that_are_no_text_finds_nothing(as_alice, alice):

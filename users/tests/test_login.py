@@ -164,6 +164,7 @@ def test_an_old_token_does_not_stand_in_the_way(anonymous, carol):
         ({"username": "carol"}, "#/username", "unknown_field"),
     ],
 )
+@pytest.mark.django_db
 def test_a_body_with_a_fault_is_refused_before_any_hash(anonymous, hashes, change, pointer, code):
     answer = post_escaped(anonymous, LOGIN, {"email": EMAIL, "password": PASSWORD} | change)
     assert answer.status_code == 400

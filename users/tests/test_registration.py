@@ -216,7 +216,7 @@ def test_an_empty_body_names_what_is_missing(anonymous, db):
         b'{"email": NaN}',
         b'{"email": "\xff"}',
         b'{"\\ud800": 1}',
-        b'{"email": ' + b"[" * 100_000,
+        b'{"email": ' + b"[" * 16_000,
     ],
 )
 def test_a_body_that_cannot_be_read_is_refused(anonymous, db, body):
