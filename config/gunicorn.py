@@ -3,13 +3,16 @@
 What runs in gunicorn's processes is tested with a real server, which coverage does not see.
 """
 
+import os
+import signal
 import socket
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from config import settings
-from config.worker import Worker
+from config.worker import STOP_SIGNALS, Worker
 
 wsgi_app = "config.wsgi:application"
 bind = f"{settings.HOST}:{settings.PORT}"
@@ -42,6 +45,11 @@ def on_starting(server: Any) -> None:  # pragma: no cover  (in the master proces
 
     Tries as often as gunicorn does when the workers share a socket.
     """
+    # Until a worker has handlers of its own, it would lose the signal to stop: see Worker.init_signals().
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOP_SIGNALS),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOP_SIGNALS),
+    )
     if reuse_port:
         # The master has no socket, so its own line has no address: see when_ready().
         server.log.error_log.addFilter(lambda record: record.msg != "Listening at: %s (%s)")

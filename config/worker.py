@@ -11,6 +11,7 @@ and the bytes that they hold. If there are too many, those that have waited long
 """
 
 import select
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from gunicorn.workers import base, gthread  # type: ignore[import-untyped]
 
 from config import connections
 from config.connections import ClientSocket, Connection
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: no cover  (in a worker process)
@@ -200,6 +203,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
         is_alive: bool = super().is_parent_alive()
         self.alive = self.alive and is_alive
         return is_alive
+
+    def init_signals(self) -> None:
+        """Let the signals come that were held back while the worker was forked."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop now. On Ctrl-C the signal comes from the terminal and from the master.
