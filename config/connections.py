@@ -88,6 +88,8 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
 
     # When the main loop stops waiting for the client, by time.monotonic().
     deadline: float
+    # When it began.
+    since: float
     keepalive: bool
 
     def __init__(self, cfg: Any, accepted: socket.socket, client: Any, server: Any) -> None:
@@ -104,6 +106,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
         self.length: int | None = None
         # Whether a part of the body is missing, so that no other request can follow.
         self.must_close = False
+        self.is_late = False
 
     @property
     def held(self) -> int:
@@ -119,6 +122,19 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
                 return False
             self.read_head(end.end())
         return len(self.received) >= (self.length or 0)
+
+    def receive(self) -> bool | None:
+        """Receive what has arrived. Return whether the request is complete, or None if more may come."""
+        while not self.is_complete():
+            data = self.sock.receive()
+            if data is None:
+                return None
+            if not data or (self.length is None and len(self.received) > HEAD_BYTES):
+                return False
+            if not self.received:
+                self.deadline = min(self.deadline, time.monotonic() + HEAD_SECONDS)
+            self.received += data
+        return True
 
     def read_head(self, end: int) -> None:
         """Find out how long the request is. The application refuses a chunked or too large body unread."""

@@ -1,13 +1,14 @@
-"""gunicorn's worker: its main loop waits for the clients, and its threads only run the application.
+"""gunicorn's worker: its threads do not wait for clients. Its main loop does.
 
 In gunicorn's own gthread a thread reads the request and writes the response, as slowly as the client
-likes: as many slow clients as there are threads stop the worker. Here the main loop receives a request
-until it is complete. Then a thread gets it and sends what the kernel accepts at once. The main loop
-sends the rest and waits for the client to close.
+likes: as many slow clients as there are threads stop the worker. Here a thread receives what has
+arrived. It handles the request if it is complete, and sends what the kernel accepts at once. Everything
+else waits in the main loop: incomplete requests, the rest of responses, and clients that do not close.
 
 A client holds a thread only with a streamed response of which it leaves AHEAD_BYTES unread. The time
 that a connection may wait is limited, and so are the connections of a worker (`worker_connections`)
-and the bytes that they hold. If there are too many, those that have waited longest are closed.
+and the bytes that they hold. If there are too many, those that have waited longest are closed. It looks
+at them once a second. It does not speak TLS, which is the task of a proxy.
 """
 
 import select
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
@@ -27,6 +29,7 @@ from gunicorn.workers import base, gthread  # type: ignore[import-untyped]
 from config import connections
 from config.connections import ClientSocket, Connection
 
+SINCE = attrgetter("since")
 STOP_SIGNALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 
 
@@ -38,36 +41,42 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # Those that the main loop waits for, the longest first.
-        self.waiting: dict[Connection, None] = {}
-        # The bytes of the requests that threads have or will get.
-        self.queued_bytes = 0
+        # Those that the main loop waits for.
+        self.waiting: set[Connection] = set()
+        # Those that a thread has or will get.
+        self.busy: set[Connection] = set()
         self.next_look = 0.0
         self.is_quitting = False
 
-    # --- connections --------------------------------------------------------------
+    # --- waiting ------------------------------------------------------------------
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection. A thread gets it when a request is complete."""
-        with suppress(BlockingIOError, ConnectionAbortedError):
+        """Accept a connection. A thread gets it when it is readable."""
+        with suppress(OSError):
             accepted, client = listener.accept()
             conn = Connection(self.cfg, accepted, client, listener.getsockname())
             self.nr_conns += 1
-            self.wait(conn, self.receive, connections.HEAD_SECONDS)
             self.make_room()
+            self.wait(conn, self.give_to_thread, connections.HEAD_SECONDS)
 
     def wait(
-        self, conn: Connection, then: Callable[..., None], seconds: float, event: int = EVENT_READ
+        self,
+        conn: Connection,
+        then: Callable[..., None],
+        seconds: float | None = None,
+        event: int = EVENT_READ,
     ) -> None:
-        """Wait until the socket is ready."""
+        """Wait until the socket is ready, for so long, or until the deadline that the connection has."""
         self.poller.register(conn.sock, event, partial(then, conn))
-        conn.deadline = time.monotonic() + seconds
-        self.waiting[conn] = None
+        if seconds is not None:
+            conn.since = time.monotonic()
+            conn.deadline = conn.since + seconds
+        self.waiting.add(conn)
 
     def stop_waiting(self, conn: Connection) -> None:
         """Leave the socket alone."""
         self.poller.unregister(conn.sock)
-        del self.waiting[conn]
+        self.waiting.remove(conn)
 
     def drop(self, conn: Connection) -> None:
         """Close a connection. An event that is older may do so again."""
@@ -79,9 +88,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
     def make_room(self) -> None:
         """Drop the connections that have waited longest if there are too many, or if they hold too much."""
         while self.nr_conns >= self.worker_connections and self.waiting:
-            self.drop(next(iter(self.waiting)))
-        large = [conn for conn in self.waiting if conn.held > connections.CHUNK_BYTES]
-        while large and self.queued_bytes + sum(conn.held for conn in large) > connections.HELD_BYTES:
+            self.drop(min(self.waiting, key=SINCE))
+        large = sorted((conn for conn in self.waiting if conn.held > connections.CHUNK_BYTES), key=SINCE)
+        while large and sum(conn.held for conn in (*large, *self.busy)) > connections.HELD_BYTES:
             self.drop(large.pop(0))
 
     def murder_pending(self) -> None:
@@ -95,34 +104,23 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
                 self.drop(conn)
             else:
                 # The head is complete: the application responds 408 when it reads the body.
-                conn.must_close = True
+                conn.must_close = conn.is_late = True
                 self.give_to_thread(conn)
 
     # --- a request, its response, and what follows --------------------------------
 
-    def receive(self, conn: Connection, client: ClientSocket) -> None:
-        """Receive a part of a request."""
-        data = client.receive()
-        if data == b"" or (conn.length is None and len(conn.received) > connections.HEAD_BYTES):
-            self.drop(conn)
-        elif data:
-            if not conn.received:
-                conn.deadline = min(conn.deadline, time.monotonic() + connections.HEAD_SECONDS)
-            conn.received += data
-            if conn.is_complete():
-                self.give_to_thread(conn)
-            elif conn.held > connections.CHUNK_BYTES:
-                self.make_room()
-
-    def give_to_thread(self, conn: Connection) -> None:
-        """Let a thread handle the request."""
+    def give_to_thread(self, conn: Connection, _client: Any = None) -> None:
+        """Let a thread receive what has arrived, and handle the request if it is complete."""
         self.stop_waiting(conn)
-        self.queued_bytes += len(conn.received)
-        conn.parser = get_parser(self.cfg, connections.request_source(conn.received), conn.client)
+        self.busy.add(conn)
         self.enqueue_req(conn)
 
-    def handle(self, conn: Connection) -> bool:
-        """Handle a request, in a thread. Return whether another one may follow."""
+    def handle(self, conn: Connection) -> bool | None:
+        """Handle a request, in a thread. Return whether another may follow, or None if it is not complete."""
+        is_complete = conn.is_late or conn.receive()
+        if not is_complete:
+            return is_complete
+        conn.parser = get_parser(self.cfg, connections.request_source(conn.received), conn.client)
         keepalive: bool = super().handle(conn)
         conn.sock.flush()
         return keepalive
@@ -134,15 +132,19 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
         keepalive: bool = super().handle_request(req, conn)
         return keepalive
 
-    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
-        """Continue after a request, in the main loop."""
-        self.queued_bytes -= len(conn.received)
-        conn.keepalive = fs.exception() is None and fs.result()
-        conn.begin_request(conn.parser.unreader.take_buffered() if conn.keepalive else b"")
+    def finish_request(self, conn: Connection, fs: Future[bool | None]) -> None:
+        """Continue after a thread, in the main loop."""
+        self.busy.remove(conn)
+        keepalive = False if fs.exception() else fs.result()
         if conn.sock.fileno() < 0:
             # The application failed in the middle of a response, and gunicorn has closed the socket.
             self.nr_conns -= 1
+        elif keepalive is None:
+            self.wait(conn, self.give_to_thread)
+            self.make_room()
         else:
+            conn.keepalive = keepalive
+            conn.begin_request(conn.parser.unreader.take_buffered() if keepalive else b"")
             self.go_on(conn)
 
     def go_on(self, conn: Connection) -> None:
@@ -152,8 +154,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
             self.make_room()
         elif conn.keepalive:
             idle = self.cfg.keepalive if self.alive else gthread.STOP_KEEPALIVE_LINGER
-            self.wait(conn, self.receive, connections.HEAD_SECONDS if conn.received else idle)
-            if conn.is_complete():
+            self.wait(conn, self.give_to_thread, connections.HEAD_SECONDS if conn.received else idle)
+            if conn.received:
                 self.give_to_thread(conn)
         else:
             with suppress(OSError):
