@@ -3,36 +3,16 @@
 What runs in gunicorn's processes is tested with a real server, which coverage does not see.
 """
 
-import select
+import os
+import signal
 import socket
 import sys
 import time
+from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # has no types
-
 from config import settings
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: no cover  (in a worker process)
-    """A worker with threads, because one slow client would occupy a sync worker.
-
-    When it stops, it accepts the connections that its socket already has and closes the socket at
-    once. Until then the kernel would go on to give it new connections.
-    """
-
-    sockets: list[Any]
-
-    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  (gunicorn's signature)
-        """Start or stop accepting connections."""
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                while select.select([listener], [], [], 0)[0]:
-                    self.accept(listener)
-                listener.close()
-            self.sockets = []
-
+from config.worker import STOP_SIGNALS, Worker
 
 wsgi_app = "config.wsgi:application"
 bind = f"{settings.HOST}:{settings.PORT}"
@@ -50,14 +30,29 @@ graceful_timeout = 30
 limit_request_line = 8190
 # gunicorn trusts X-Forwarded-Proto from loopback. Here TRUST_X_FORWARDED_PROTO alone decides.
 secure_scheme_headers: dict[str, str] = {}
+# By default it obeys SCRIPT_NAME from loopback too. A header with an underscore is dropped.
+forwarder_headers = ""
+header_map = "drop"
+# The files of the API docs are sent by the worker's main loop, as every response.
+sendfile = False
+# Idle connections hold no thread. Well below the usual limit of 1,024 open files.
+worker_connections = 512
 control_socket_disable = True
 
 
-def on_starting(_server: Any) -> None:  # pragma: no cover  (in the master process)
+def on_starting(server: Any) -> None:  # pragma: no cover  (in the master process)
     """Refuse to start if the port is taken. Two services would silently share its connections.
 
     Tries as often as gunicorn does when the workers share a socket.
     """
+    # Until a worker has handlers of its own, it would lose the signal to stop: see Worker.init_signals().
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOP_SIGNALS),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOP_SIGNALS),
+    )
+    if reuse_port:
+        # The master has no socket, so its own line has no address: see when_ready().
+        server.log.error_log.addFilter(lambda record: record.msg != "Listening at: %s (%s)")
     host = settings.HOST.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for attempt in range(BIND_ATTEMPTS):

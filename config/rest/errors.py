@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from django import db
 from django.core.exceptions import DisallowedHost, PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -66,6 +66,8 @@ def problem_of(exc: Exception) -> Problem | None:
             problem = Problem("not_found")
         case PermissionDenied():
             problem = Problem("permission_denied")
+        case UnreadablePostError():
+            problem = Problem("request_timeout")
         case exceptions.APIException() if exc.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             problem = Problem(CODE_OF_STATUS.get(exc.status_code, "bad_request"))
         case db.DatabaseError() | db.InterfaceError():

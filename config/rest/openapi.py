@@ -21,6 +21,7 @@ SECURED = ("not_authenticated", "token_expired", "token_invalid")
 WITH_BODY = (
     "malformed_json",
     "unknown_field",
+    "request_timeout",
     "length_required",
     "content_too_large",
     "unsupported_media_type",

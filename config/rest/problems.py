@@ -28,6 +28,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "reauthentication_required": (403, "Sign in again, then repeat the request within five minutes."),
     "not_found": (404, "Not found."),
     "method_not_allowed": (405, "This URL does not support this method."),
+    "request_timeout": (408, "The body of the request did not arrive in time."),
     "conflict": (409, "The request conflicts with stored data."),
     "email_taken": (409, "An account with this e-mail exists."),
     "id_unavailable": (409, "This id is not available. Choose another one."),

@@ -21,8 +21,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 
+from config import connections
+
 # Seconds until a test gives up waiting. A test on a busy machine takes a fraction of them.
 DEADLINE = 300
+# What `streaming_application` streams: more than the sockets of both sides hold.
+BLOCK, BLOCKS = 64 * 1024, 640
 
 
 class Response(NamedTuple):
@@ -83,8 +87,18 @@ def is_listening(port: int) -> bool:
 
 def listeners(port: int) -> set[str]:
     """Return the inodes of the sockets that listen on a port: one for each worker. Linux only: proc(5)."""
+    return {inode for inode, is_listening in sockets(port) if is_listening}
+
+
+def accepted(port: int) -> set[str]:
+    """Return the inodes of the sockets of clients that a server has. Linux only."""
+    return {inode for inode, is_listening in sockets(port) if not is_listening and inode != "0"}
+
+
+def sockets(port: int) -> list[tuple[str, bool]]:
+    """Return the inode of each socket of a port, and whether it listens. A closed one may remain with 0."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    return [(row[9], row[3] == "0A") for row in rows if int(row[1].rpartition(":")[2], 16) == port]
 
 
 @contextmanager
@@ -137,8 +151,36 @@ def patient(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "connect_timeout": DEADLINE, **startup}
 
 
+def limit_clients(**limits: float) -> None:
+    """Change limits of `config/connections.py` in a worker."""
+    for name, value in limits.items():
+        assert hasattr(connections, name)
+        setattr(connections, name, value)
+
+
+def limited_application(**limits: float) -> Callable[..., Any]:
+    """Return the application with other limits of what clients may occupy."""
+    application = patient_application()
+    limit_clients(**limits)
+    return application
+
+
+def streaming_application(**limits: float) -> Callable[..., Any]:
+    """Return an application with other limits that streams BLOCKS blocks to every path but /health."""
+    application = limited_application(**limits)
+
+    def stream(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ["PATH_INFO"] == "/health":
+            return application(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        return (bytes([number % 256]) * BLOCK for number in range(BLOCKS))
+
+    return stream
+
+
 def patient_application() -> Callable[..., Any]:
     """Return the WSGI application with limits that a busy machine does not exceed."""
+    limit_clients(HEAD_SECONDS=DEADLINE, BODY_SECONDS=DEADLINE, RESPONSE_SECONDS=DEADLINE)
     from config import settings as module  # noqa: PLC0415  (Django reads the settings when it starts)
 
     module.DATABASES["default"]["OPTIONS"] = patient(module.DATABASES["default"]["OPTIONS"])

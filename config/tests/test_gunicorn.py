@@ -61,6 +61,18 @@ def test_no_client_is_believed_to_use_tls(server, as_alice):
     assert created.headers["Location"] == f"{server}{TASKS}/{created.json()['id']}"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "name", ["SCRIPT_NAME", "PATH_INFO", "REMOTE_USER", "Script_Name", "HTTP_SCRIPT_NAME"]
+)
+def test_a_clients_header_changes_neither_the_path_nor_the_user(server, admin_user, name, subtests):
+    for header in (name, name.replace("_", "-")):
+        with subtests.test(header):
+            assert send(server, "GET /health", f"{header}: /evil").status_code == 200
+            assert_problem(send(server, "GET /health/api/v1/tasks", f"{header}: /health"), "not_found")
+            assert send(server, "GET /admin/", f"{header}: {admin_user.email}").status_code == 302
+
+
 @pytest.mark.parametrize(("trusted", "scheme"), [(False, "http"), (True, "https")])
 @pytest.mark.parametrize("form", [TASKS, "/api/v1/me/tasks"])
 def test_links_have_the_scheme_of_a_proxy_that_is_trusted(as_alice, settings, trusted, scheme, form):
@@ -120,7 +132,9 @@ def test_a_server_listens_on_loopback_and_stops_on_sigterm(tmp_path):
     with gunicorn(log) as (server, process):
         port = urlsplit(server).port
         assert send(server, "GET /health").status_code == 200
-        assert f"Listening at: http://127.0.0.1:{port}" in log.read_text()
+        lines = [line for line in log.read_text().splitlines() if "Listening at" in line]
+        assert len(lines) == 1
+        assert f"Listening at: http://127.0.0.1:{port}" in lines[0]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=DEADLINE) == 0
     assert os.environ["SECRET_KEY"] not in log.read_text()
