@@ -164,10 +164,10 @@ def test_the_steps_lead_to_a_service_that_is_ready(deployed):
 @needs("bash", "curl", "openssl", "psql", "pg_dump", "pg_restore", "vacuumdb")
 def test_a_backup_can_be_restored(deployed):
     version = re.search(r"\d+", deployed.paste("pg_dump --version"))[0]
-    if int(version) < connection.pg_version // 10000:
-        pytest.skip(f"pg_dump {version} is older than the server")
     backup, restore, _ = shell_blocks("Backup and restore")
     with deployed.admin() as database:
+        if int(version) < database.info.server_version // 10000:
+            pytest.skip(f"pg_dump {version} is older than the server")
         database.execute("INSERT INTO users_tombstone VALUES ('of the backup', now())")
         deployed.paste(backup)
         database.execute("DELETE FROM users_tombstone")
