@@ -35,8 +35,8 @@ REASONS = (
         "Start PostgreSQL, or correct the host and the port in {url}.",
     ),
     (
-        "timeout expired",
-        "The database's host does not respond.",
+        "timeout expired|closed the connection",
+        "The host does not respond as a database does.",
         "Correct the host in {url}, or let the firewalls pass the port.",
     ),
     (
@@ -45,7 +45,7 @@ REASONS = (
         "If it is DATABASE_URL's, set DATABASE_POOLER=transaction. DATABASE_URL_DIRECT must not name one.",
     ),
     (
-        "no pg_hba.conf entry|SSL|certificate",
+        "no pg_hba.conf entry|not support SSL|SSL error|certificate",
         "The database and this machine do not agree on how to connect.",
         "Correct sslmode and sslrootcert in {url}, or pg_hba.conf on the server.",
     ),
