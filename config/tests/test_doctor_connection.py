@@ -50,6 +50,7 @@ def test_a_refusal_is_explained_without_the_password(refusal, meaning):
     assert remedy.strip()
     assert printed.splitlines()[-1] == "skipped  the other checks of the database"
     assert PASSWORD not in printed
+    assert refusal not in printed
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,9 @@ def test_the_direct_url_is_tried_too(settings):
         line, remedy = diagnosis("direct connection")
     assert "A pooler is mistaken for a direct connection" in line
     assert "DATABASE_URL_DIRECT must not name one." in remedy
+    with imitation('password authentication failed for user "tasks"') as url:
+        settings.DATABASE_URL_DIRECT = url
+        assert "Correct them in DATABASE_URL_DIRECT." in diagnosis("direct connection")[1]
 
 
 # --- the pooler --------------------------------------------------------------
@@ -170,4 +174,5 @@ def test_a_pooler_that_is_none_is_only_mentioned(settings):
 @on_postgresql
 def test_the_limits_are_judged_on_the_services_own_connection(settings):
     settings.DATABASE_URL_DIRECT, settings.DATABASE_DIRECT = settings.DATABASE_URL, True
+    settings.DATABASE_POOLER = "transaction"
     assert checks.check_pooler() == []
