@@ -1,0 +1,94 @@
+"""Checks that read the database, and what they return when the database itself fails.
+
+`manage.py doctor` and `check --deploy --database default` run them. `migrate` must not, because it is
+the remedy for some. Therefore they are deployment checks.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.core import checks
+from django.db import DatabaseError, InterfaceError
+
+Check = Callable[[], list[checks.CheckMessage]]
+# What libpq, psycopg, PgBouncer and SQLite say, what it means, and the remedy.
+REASONS = (
+    (
+        "authentication failed|no password supplied|role .* does not exist|no such user",
+        "The database refuses the user or the password.",
+        "Correct them in {url}. Percent-encode special characters of the password.",
+    ),
+    (
+        "database .* does not exist|no such database",
+        "The database does not exist.",
+        "Correct its name in {url}, or run: CREATE DATABASE name OWNER role;",
+    ),
+    (
+        "resolve host|translate host name",
+        "The database's host name is unknown.",
+        "Correct the host in {url}.",
+    ),
+    (
+        "Connection refused|No such file or directory",
+        "No database listens there.",
+        "Start PostgreSQL, or correct the host and the port in {url}.",
+    ),
+    (
+        "timeout expired|closed the connection",
+        "The host does not respond as a database does.",
+        "Correct the host in {url}, or let the firewalls pass the port.",
+    ),
+    (
+        "unsupported startup parameter",
+        "A pooler is mistaken for a direct connection: it refuses startup options.",
+        "If it is DATABASE_URL's, set DATABASE_POOLER=transaction. DATABASE_URL_DIRECT must not name one.",
+    ),
+    (
+        "no pg_hba.conf entry|not support SSL|SSL error|certificate",
+        "The database and this machine do not agree on how to connect.",
+        "Correct sslmode and sslrootcert in {url}, or pg_hba.conf on the server.",
+    ),
+    (
+        "too many|connection slots|no more connections",
+        "The database has no connection left.",
+        "Keep WEB_CONCURRENCY x WEB_THREADS below its max_connections, or use a pooler.",
+    ),
+    (
+        "permission denied|unable to open database file",
+        "The service may not use the database.",
+        "Make the role the owner of the database, or the service's account the owner of the file.",
+    ),
+    (
+        "statement timeout",
+        "A check takes longer than DATABASE_STATEMENT_TIMEOUT.",
+        "Run: DATABASE_STATEMENT_TIMEOUT=0s python manage.py doctor",
+    ),
+    (
+        "does not exist|no such (table|column)",
+        "The database has no such table or column.",
+        "Run: python manage.py migrate",
+    ),
+)
+
+
+def explain(fault: Exception, url: str = "DATABASE_URL") -> checks.CheckMessage:
+    """Return what a database's exception means, and the remedy. Nothing that it says is repeated."""
+    found = ((meaning, remedy) for pattern, meaning, remedy in REASONS if re.search(pattern, str(fault)))
+    unknown = f"The database fails: {type(fault).__name__}.", "See the database's log. {url} names it."
+    meaning, remedy = next(found, unknown)
+    return checks.Error(meaning, hint=remedy.format(url=url), id="config.E001")
+
+
+def database_check(check: Check) -> Check:
+    """Register a check that reads the database. A database that fails is its fault."""
+
+    def run(*, databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+        try:
+            return check() if databases else []
+        except (DatabaseError, InterfaceError) as fault:
+            return [explain(fault)]
+
+    run.__name__ = check.__name__
+    checks.register(run, checks.Tags.database, deploy=True)
+    return check
