@@ -40,8 +40,10 @@ class IfMatchField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> set[str]:
         """Return the tags."""
-        if isinstance(data, int) and not isinstance(data, bool):
-            return {task_etag(data)}
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        # To JSON Schema 7.0 is an integer too.
+        if is_number and data == int(data) and INT64["minimum"] <= data <= INT64["maximum"]:
+            return {task_etag(int(data))}
         tags = parse_etags(data) if isinstance(data, str) else None
         return tags if tags is not None else self.fail("invalid")
 
