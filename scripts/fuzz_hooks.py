@@ -18,6 +18,8 @@ REFUSALS = {
     "sync_token_expired": "a sync token is signed, for one user",
     "precondition_failed": "the task is at another version than If-Match",
     "idempotency_mismatch": "an earlier request used the id or the key",
+    "too_many_words": "no schema counts different words",
+    "content_too_large": "the limit is in bytes, and a character may be sent as 12",
     "read_only_field": "the id in the body is not the one in the URL",
 }
 # One password is right, and a new one must not be weak: no schema can say which. How long it is, it can.
