@@ -6,7 +6,7 @@ PRODUCTION := ENV_FILE=/dev/null ALLOWED_HOSTS=tasks.example.com \
 	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
 	JWT_SIGNING_KEY=not-a-secret-either-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run dev superuser test test-pooler check audit bench bench-instructions bench-growth bench-check openapi
+.PHONY: help run dev superuser test test-pooler fuzz check audit bench bench-instructions bench-growth bench-check openapi
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
@@ -29,6 +29,9 @@ test: .venv/installed-dev ## run all tests on SQLite and on PostgreSQL, and repo
 
 test-pooler: .venv/installed-dev ## run all tests through PgBouncer, which must be installed
 	@$(BIN)/python -m scripts.pooler
+
+fuzz: .venv/installed-dev .venv-fuzz/installed ## hold the service to its OpenAPI document; arguments in FUZZ=
+	@$(BIN)/python -m scripts.fuzz $(FUZZ)
 
 check: .venv/installed-dev ## check format, lint, types, migrations, deployment, OpenAPI and size
 	$(BIN)/ruff format --check .
@@ -71,6 +74,11 @@ openapi: .venv/installed-dev ## regenerate config/openapi.yaml
 .venv-bench/installed: bench/requirements.txt requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt -c constraints.txt
+	@touch $@
+
+.venv-fuzz/installed: scripts/requirements-fuzz.txt constraints.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r scripts/requirements-fuzz.txt -c constraints.txt
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed

@@ -10,12 +10,13 @@ from config.rest.openapi import PROBLEM_REFERENCE
 from config.rest.problems import Problem
 from config.rest.strict import StrictSerializer
 from tasks.etags import IfMatchField
-from tasks.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_INVALID, Operation
+from tasks.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_INVALID, KEY_PATTERN, Operation
 from tasks.serializers import EXAMPLE, TEXTS, TaskSerializer
 
 MAX_OPERATIONS = 100
 
 
+@extend_schema_field({"type": "string", "pattern": KEY_PATTERN})
 class KeyField(TextField):
     """An idempotency key."""
 

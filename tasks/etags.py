@@ -13,22 +13,26 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from config.rest.openapi import INT64
 from config.rest.problems import Problem
 
 # Django's `parse_etags` ignores what it cannot read, and splits a tag at a comma.
 TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
+ANY = re.compile(r"[ \t]*\*[ \t]*")
 TAGS = re.compile(rf"(?:[ \t,]*{TAG.pattern})+[ \t,]*")
+# What the OpenAPI document says of both headers.
+TAGS_PATTERN = f"^(?:{ANY.pattern}|{TAGS.pattern})$"
 MALFORMED = 'Send entity tags in quotation marks, such as "7", or *.'
 
 
 def parse_etags(text: str) -> set[str] | None:
     """Return the tags of a header such as `"7", W/"8"` or `*`, or None if it is malformed."""
-    if text.strip() == "*":
+    if ANY.fullmatch(text):
         return {"*"}
     return set(TAG.findall(text)) if TAGS.fullmatch(text) else None
 
 
-@extend_schema_field({"type": ["integer", "string"]})
+@extend_schema_field({"type": ["integer", "string"], **INT64, "pattern": TAGS_PATTERN})
 class IfMatchField(serializers.Field[Any, Any, Any, Any]):
     """The If-Match of an operation in a batch: a version, or a string of entity tags."""
 
@@ -36,8 +40,10 @@ class IfMatchField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> set[str]:
         """Return the tags."""
-        if isinstance(data, int) and not isinstance(data, bool):
-            return {task_etag(data)}
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        # To JSON Schema 7.0 is an integer too.
+        if is_number and data == int(data) and INT64["minimum"] <= data <= INT64["maximum"]:
+            return {task_etag(int(data))}
         tags = parse_etags(data) if isinstance(data, str) else None
         return tags if tags is not None else self.fail("invalid")
 

@@ -1,12 +1,17 @@
 """The OpenAPI description of the operations on tasks."""
 
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema_view
 
 from config.rest.openapi import operation
 from tasks.batch import BatchSerializer, ResultsSerializer
 from tasks.changes import ChangesQuery, ChangesSerializer
+from tasks.etags import TAGS_PATTERN
 from tasks.filters import DeletionQuery, TaskListQuery
+from tasks.operations import KEY_PATTERN, OPERATIONS
 from tasks.serializers import CompletionSerializer, TaskSerializer
 
 
@@ -17,15 +22,19 @@ def header(name: str, status: int, description: str) -> OpenApiParameter:
     )
 
 
-def request_header(name: str, description: str) -> OpenApiParameter:
-    """Return an optional header of the request."""
-    return OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description)
+def request_header(name: str, pattern: str, description: str) -> OpenApiParameter:
+    """Return an optional header of the request, whose value matches the pattern."""
+    return OpenApiParameter(
+        name, OpenApiTypes.STR, OpenApiParameter.HEADER, pattern=pattern, description=description
+    )
 
 
 UNCHANGED = OpenApiResponse(description="Nothing has changed.")
 ETAG = header("ETag", 200, "The version. Send it as `If-Match` or `If-None-Match`.")
-IF_MATCH = request_header("If-Match", "Write only if the task is at this version, else 412.")
-IF_NONE_MATCH = request_header("If-None-Match", "The `ETag` of an earlier response: 304 if it is unchanged.")
+IF_MATCH = request_header("If-Match", TAGS_PATTERN, "Write only if the task is at this version, else 412.")
+IF_NONE_MATCH = request_header(
+    "If-None-Match", TAGS_PATTERN, "The `ETag` of an earlier response: 304 if it is unchanged."
+)
 LIST_HEADERS = [
     header("ETag", 200, "Weak. Changes with every change to the user's tasks."),
     header("Link", 200, "The URLs of the next and the previous page. RFC 8288."),
@@ -33,7 +42,9 @@ LIST_HEADERS = [
     header("X-Total-Count", 200, "How many tasks match, if `count=true`."),
 ]
 CREATE_HEADERS = [
-    request_header("Idempotency-Key", "1 to 255 visible ASCII characters. A new key for each task."),
+    request_header(
+        "Idempotency-Key", KEY_PATTERN, "1 to 255 visible ASCII characters. A new key for each task."
+    ),
     header("ETag", 201, "The version."),
     header("Idempotent-Replayed", 201, "`true` if an earlier request created the task."),
     header("Location", 201, "The URL of the task."),
@@ -41,6 +52,34 @@ CREATE_HEADERS = [
 CREATION = ("id_unavailable", "task_deleted", "idempotency_mismatch")
 CHANGE = ("read_only_field", "precondition_failed")
 CONDITIONAL = {"parameters": [IF_MATCH, ETAG], "responses": TaskSerializer}
+
+
+class OperationExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # drf-spectacular is untyped here
+    """An operation of a batch: each kind has its own fields."""
+
+    target_class = "tasks.batch.OperationSerializer"
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Return one schema for each kind."""
+        fields = auto_schema._map_basic_serializer(self.target, direction)["properties"]  # noqa: SLF001  (what an extension replaces)
+        kinds = [self.describe(name, fields, auto_schema) for name in self.target.fields["op"].choices]
+        return {"description": self.target.__doc__, "oneOf": kinds}
+
+    def describe(self, name: str, fields: dict[str, Any], auto_schema: Any) -> dict[str, Any]:
+        """Return the schema of one kind. `data` is the body of the operation alone."""
+        creates = name == "create"
+        body = auto_schema.resolve_serializer(OPERATIONS[name].serializer(partial=not creates), "request")
+        key = "idempotency_key" if creates else "if_match"
+        properties = {
+            "op": {"type": "string", "const": name},
+            "id": {"type": "string", "format": "uuid"} if creates else fields["id"],
+            key: fields[key],
+            "data": body.ref if body else {"type": "object", "maxProperties": 0},
+        }
+        required = ["op", *({"create": ["data"], "update": ["id", "data"]}.get(name, ["id"]))]
+        kind = {"title": f"{name.title()}Operation", "type": "object", "additionalProperties": False}
+        return {**kind, "properties": properties, "required": required}
+
 
 documented = extend_schema_view(
     list=operation(

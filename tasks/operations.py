@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from users.models import User
 
 IDEMPOTENCY_KEY = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_MAX_LENGTH}}}")
+# What the OpenAPI document says of it.
+KEY_PATTERN = f"^{IDEMPOTENCY_KEY.pattern}$"
 IDEMPOTENCY_KEY_INVALID = f"Send 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} visible ASCII characters."
 # Checks the permission for a task. Raises Problem("not_found") for a stranger's.
 Check = Callable[[Task], None]
