@@ -1,14 +1,11 @@
 """The admin of accounts, groups and sessions. It shows no token and no hash.
 
-Only a superuser changes an account that is staff or superuser, ends or deletes its sessions, and
-changes anybody's permissions. Otherwise staff who may change users could make themselves superusers.
+Only a superuser changes permissions, and anything of an operator: see `operators.py`.
 """
 
 from typing import Any, cast
 
-import structlog
-from django.contrib import admin, messages
-from django.contrib.admin.actions import delete_selected
+from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -16,11 +13,9 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -28,9 +23,9 @@ from django.utils.safestring import SafeString
 from config.db.changelist import BoundedAdmin, ChosenFilter
 from config.rest.problems import Problem
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
+from users.operators import OperatorsAdmin, is_operator, log_permissions, operators
 from users.throttles import throttle_login
 
-log = structlog.get_logger(__name__)
 PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -81,61 +76,6 @@ class UserForm(LocalEmailMixin, UserChangeForm):
     """Changes an account."""
 
 
-def is_operator(user: User) -> bool:
-    """Return whether an account is staff or superuser."""
-    return user.is_staff or user.is_superuser
-
-
-class OperatorsAdmin(BoundedAdmin):
-    """An admin of rows that belong to an account. Those of operators are a superuser's to change."""
-
-    # The prefix of a look-up from a row to its account.
-    account = ""
-
-    def account_of(self, row: Any) -> User:
-        """Return the account that a row belongs to."""
-        raise NotImplementedError
-
-    def may_manage(self, request: HttpRequest, row: Model | None) -> bool:
-        """Return whether the operator may change the row. Without one, whether there may be some."""
-        operator = cast("User", request.user)
-        return row is None or operator.is_superuser or not is_operator(self.account_of(row))
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the operator may change rows, or this one."""
-        return super().has_change_permission(request, obj) and self.may_manage(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the operator may delete rows, or this one."""
-        return super().has_delete_permission(request, obj) and self.may_manage(request, obj)
-
-    def manageable(self, request: HttpRequest, rows: Any) -> Any:
-        """Return the rows that the operator may change, and say how many are left out."""
-        if cast("User", request.user).is_superuser:
-            return rows
-        others = Q(**{f"{self.account}is_staff": True}) | Q(**{f"{self.account}is_superuser": True})
-        if left_out := rows.filter(others).count():
-            text = f"Left out {left_out}: only a superuser changes the accounts and sessions of staff."
-            self.message_user(request, text, messages.WARNING)
-        return rows.exclude(others)
-
-    @admin.action(description="Delete selected %(verbose_name_plural)s", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
-        """Delete the rows after a confirmation."""
-        rows = self.manageable(request, queryset)
-        return delete_selected(self, request, rows) if rows else None
-
-
-def log_permissions(request: HttpRequest, changed: list[str], **ids: Any) -> None:
-    """Log a security event when permissions were changed, once the change is committed."""
-    if changed:
-        details = {name: str(id_) for name, id_ in ids.items()}
-        operator_id = str(request.user.pk)
-        transaction.on_commit(
-            lambda: log.info("admin_permission_changed", operator_id=operator_id, fields=changed, **details)
-        )
-
-
 @admin.register(User)
 class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     """Accounts: search, deactivate, reset the password, end sessions."""
@@ -156,10 +96,6 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     )
     readonly_fields = ("id", "password_link", "belongings", "issuer", "subject", "created_at", "last_login")
     actions = ("deactivate", "end_sessions", "delete_selected")
-
-    def account_of(self, row: User) -> User:
-        """Return the account itself."""
-        return row
 
     def get_readonly_fields(self, request: HttpRequest, _obj: User | None = None) -> tuple[str, ...]:
         """Make permissions read-only for all but superusers."""
@@ -205,9 +141,9 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Deactivate the accounts, except the operator's own."""
         others = self.manageable(request, queryset).exclude(pk=str(request.user.pk)).filter(is_active=True)
-        operators = list(others.filter(Q(is_staff=True) | Q(is_superuser=True)).values_list("pk", flat=True))
+        locked_out = list(others.filter(operators()).values_list("pk", flat=True))
         self.message_user(request, f"Deactivated {others.update(is_active=False)} users.")
-        for pk in operators:
+        for pk in locked_out:
             log_permissions(request, ["is_active"], user_id=pk)
 
     @admin.action(description="End all sessions of selected users", permissions=["change"])
@@ -244,12 +180,18 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
         changed = [name for name in form.changed_data if name == "permissions"]
         log_permissions(request, changed, group_id=form.instance.pk)
 
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Log that the members lose the groups' permissions, and the deletion as Django does."""
+        for group in queryset:
+            log_permissions(request, ["permissions"], group_id=group.pk)
+        return super().log_deletions(request, queryset)
+
 
 @admin.register(Session)
 class SessionAdmin(OperatorsAdmin):
     """Sessions: search and end."""
 
-    account = "user__"
+    account_field = "user"
     list_display = ("id", "user", "created_at", "last_refreshed_at", "expires_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at", ("user", ChosenFilter))
     list_select_related = ("user",)
@@ -257,10 +199,6 @@ class SessionAdmin(OperatorsAdmin):
     search_help_text = "A part of the user's e-mail or subject, or of the session's id."
     fields = list_display
     actions = ("end", "delete_selected")
-
-    def account_of(self, row: Session) -> User:
-        """Return the session's user."""
-        return row.user
 
     def has_add_permission(self, *_: Any) -> bool:
         """Return False: a session begins by signing in."""

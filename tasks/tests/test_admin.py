@@ -39,8 +39,11 @@ def test_tasks_can_be_searched_and_filtered(as_operator):
     owner = task.owner
     for search in (task.pk, owner.pk, owner.email, owner.email.upper(), f" {task.pk} "):
         assert listed(as_operator, q=search) == {"Buy milk"}, search
-    assert listed(as_operator, completed__exact="1") == {"Buy milk"}
     assert listed(as_operator, owner__id__exact=owner.pk) == {"Buy milk"}
+    assert listed(as_operator, owner__id__exact=owner.pk, completed__exact="1") == {"Buy milk"}
+    assert listed(as_operator, owner__id__exact=owner.pk, completed__exact="0") == set()
+    # No index serves it over all owners.
+    assert as_operator.get(LIST, {"completed__exact": "1"}).status_code == 302
 
 
 def test_an_external_owner_is_found_by_subject_and_by_email(as_operator):

@@ -225,3 +225,12 @@ def test_a_change_of_a_groups_permissions_is_logged(client, superuser, events):
     assert events(lambda: client.post(address, form)) == []
     form["permissions"] = [Permission.objects.first().pk]
     assert events(lambda: client.post(address, form)) == [(str(superuser.pk), str(group.pk), ["permissions"])]
+
+
+def test_the_deletion_of_a_group_is_logged(client, superuser, events):
+    client.force_login(superuser)
+    one, two = Group.objects.create(name="One"), Group.objects.create(name="Two")
+    logged = events(lambda: client.post(page("delete", one, model="group"), {"post": "yes"}))
+    logged += events(lambda: act(client, "delete_selected", [two], model="group", post="yes"))
+    assert logged == [(str(superuser.pk), str(group), ["permissions"]) for group in (one.pk, two.pk)]
+    assert not Group.objects.exists()
