@@ -22,6 +22,9 @@ from tasks.forms import TaskForm
 from tasks.models import Task, TaskQuerySet
 from tasks.writing import Writing, write
 
+# The buttons of a task's form, each an action of the list too, and what its history says.
+MOVES = {"trash": "Moved to the trash.", "restore": "Restored from the trash."}
+
 
 class Overtaken(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
     """A task was changed or deleted while its form was being saved. Nothing was written."""
@@ -93,7 +96,7 @@ class TaskAdmin(BoundedAdmin):
         view = self.admin_site.admin_view(require_POST(self.move))
         moves = [
             path(f"<path:object_id>/{name}/", view, {"action": name}, name=f"tasks_task_{name}")
-            for name in ("trash", "restore")
+            for name in MOVES
         ]
         return [*moves, *super().get_urls()]
 
@@ -104,7 +107,7 @@ class TaskAdmin(BoundedAdmin):
             raise PermissionDenied
         if task is not None:
             getattr(self, action)(request, Task.objects.owned_by(task.owner_id).filter(pk=task.pk))
-            self.log_change(request, task, action)
+            self.log_change(request, task, MOVES[action])
         # The form says so if the task is gone.
         return HttpResponseRedirect(reverse("admin:tasks_task_change", args=[object_id]))
 

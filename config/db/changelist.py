@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 MAX_LISTED = 1000
-NOT_FILTERED = "The list cannot be filtered like that. Nothing is filtered now."
+NOT_SHOWN = "The list cannot be shown like that. Nothing is filtered now."
 
 
 class MoreThan(int):
@@ -84,7 +84,7 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # the same
             # Read here, because some values fail only on their way to the database.
             len(changelist.result_list)
         except (IncorrectLookupParameters, SuspiciousOperation, ValidationError, OverflowError) as refused:
-            self.message_user(request, NOT_FILTERED, messages.ERROR)
+            self.message_user(request, NOT_SHOWN, messages.ERROR)
             raise IncorrectLookupParameters from refused
         return changelist
 
