@@ -60,25 +60,19 @@ def page(model, name, *arguments):
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=arguments)
 
 
-def statuses(client, address, query):
-    """Return the status, and that of the page behind a redirect."""
-    answer = client.get(f"{address}?{urlencode(query)}")
-    return {answer.status_code, client.get(answer.url).status_code if answer.status_code == 302 else 200}
-
-
 @pytest.mark.parametrize("model", MODELS, ids=str)
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_list_takes_any_value(as_operator, model, text):
     for name in (*PARAMETERS, *FILTERS):
-        query = {name: encoded(TEXTS[text])}
-        assert statuses(as_operator, page(model, "changelist"), query) <= REFUSALS, query
+        query = urlencode({name: encoded(TEXTS[text])})
+        assert as_operator.get(f"{page(model, 'changelist')}?{query}").status_code in REFUSALS, query
 
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_a_list_takes_any_parameter(as_operator, model):
     names = [field + lookup for field, lookup in product(("id", "name", "created_at", "user"), LOOKUPS)]
     for name in (*names, *UNKNOWN):
-        assert statuses(as_operator, page(model, "changelist"), {name: "99999"}) <= REFUSALS, name
+        assert as_operator.get(page(model, "changelist"), {name: "99999"}).status_code in REFUSALS, name
 
 
 @pytest.mark.parametrize(
@@ -93,15 +87,12 @@ def test_what_a_list_does_not_understand_is_reported(as_operator, query):
 @pytest.mark.parametrize("text", [text for text in TEXTS if text != "nothing"])
 def test_a_page_takes_any_id(as_operator, model, text):
     id_ = urlencode({"": encoded(TEXTS[text])})[1:]
-    pages = [
-        f"{page(model, 'changelist')}{id_}/{name}"
-        for name in ("change/", "delete/", "history/", "password/", "trash/")
-    ]
+    row = f"{page(model, 'changelist')}{id_}/"
+    for name in ("change/", "delete/", "password/", "trash/"):
+        assert as_operator.post(row + name).status_code in REFUSALS, name
     kind = ContentType.objects.get_for_model(model).pk
-    pages += [f"/admin/r/{kind}/{id_}/", f"/admin/r/{id_}/1/", f"/admin/{id_}/", f"/admin/x/?next={id_}"]
-    for address in pages:
-        for send in (as_operator.get, as_operator.post):
-            assert send(address, {}).status_code in REFUSALS | {405}, address
+    for address in (f"{row}history/", f"/admin/r/{kind}/{id_}/", f"/admin/r/{id_}/1/", f"/admin/{id_}/"):
+        assert as_operator.get(address).status_code in REFUSALS, address
 
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
