@@ -129,6 +129,13 @@ def test_sessions_of_operators_are_left_out(as_staff, operators, alice, action):
     assert rows_of([alice]) != her
 
 
+def test_nothing_is_said_when_nobody_is_left_out(as_staff, alice):
+    Session.begin(alice)
+    text = act(as_staff, "end_sessions", [alice])
+    assert "Ended 1 sessions." in text
+    assert "Left out" not in text
+
+
 def test_nothing_is_asked_when_nothing_is_left(as_staff, operators):
     text = act(as_staff, "delete_selected", operators)
     assert LEFT_OUT in text
