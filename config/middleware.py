@@ -11,7 +11,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
@@ -130,4 +130,7 @@ class AdminOnlyMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         """Return the response."""
         is_admin = request.path_info.startswith("/admin/")
+        # PostgreSQL stores no NUL, and Django's filters and look-ups would send it there.
+        if is_admin and "%00" in request.META["QUERY_STRING"]:
+            return HttpResponseBadRequest("An address of the admin has no NUL character.")
         return (self.get_admin_response if is_admin else self.get_response)(request)

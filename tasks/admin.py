@@ -3,11 +3,31 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
+from config.db.changelist import MAX_LISTED, BoundedAdmin, ChosenFilter
+from config.rest.fields import parse_uuid
+from tasks.forms import TaskForm
 from tasks.models import Task, TaskQuerySet
-from tasks.writing import write
+from tasks.writing import Writing, write
+
+# The buttons of a task's form, each an action of the list too, and what its history says.
+MOVES = {"trash": "Moved to the trash.", "restore": "Restored from the trash."}
+
+
+class Overtaken(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
+    """A task was changed or deleted while its form was being saved. Nothing was written."""
 
 
 class TrashFilter(admin.SimpleListFilter):
@@ -26,41 +46,125 @@ class TrashFilter(admin.SimpleListFilter):
         return {"no": tasks.alive, "yes": tasks.trashed}.get(self.value() or "", tasks.all)()
 
 
+def is_of_one_owner(request: HttpRequest) -> bool:
+    """Return whether a list has one owner's tasks alone."""
+    return "owner__id__exact" in request.GET
+
+
 @admin.register(Task)
-class TaskAdmin(admin.ModelAdmin):
+class TaskAdmin(BoundedAdmin):
     """All users' tasks. The owner is chosen once. To complete, trash and restore are actions.
 
     Django's own deletion is permanent.
     """
 
-    list_display = ("title", "owner", "completed", "created_at", "deleted_at")
-    list_filter = (TrashFilter, "completed", "created_at")
+    form = TaskForm
+    list_display = ("title", "owner_link", "completed", "created_at", "deleted_at")
+    # The ids alone have an index over all owners. They give the order: newest first.
+    sortable_by = ()
+    # An index serves each. There is none over all owners for the others.
+    list_filter = (TrashFilter, ("owner", ChosenFilter))
+    list_filter_of_one_owner = ("completed", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("title", "owner__email", "owner__subject", "id")
+    search_fields = ("id",)
+    search_help_text = (
+        "The id of a task, or the id, the e-mail or the subject of its owner, in full. "
+        "In the list of one owner: words of the title or the description."
+    )
     raw_id_fields = ("owner",)
     fields = (
         *("id", "owner", "title", "description", "completed", "completed_at"),
-        *("created_at", "updated_at", "version", "deleted_at"),
+        *("created_at", "updated_at", "version", "deleted_at", "opened_version"),
     )
-    readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at", "version", "deleted_at")
-    show_full_result_count = False
+    readonly_fields = (
+        "id",
+        "completed",
+        "completed_at",
+        "created_at",
+        "updated_at",
+        "version",
+        "deleted_at",
+    )
     actions = ("complete", "trash", "restore")
 
-    def get_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+    def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
+        """Return the filters. In the list of one owner there are more."""
+        return self.list_filter + (self.list_filter_of_one_owner if is_of_one_owner(request) else ())
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the pages, and the addresses of the form's buttons."""
+        view = self.admin_site.admin_view(require_POST(self.move))
+        moves = [
+            path(f"<path:object_id>/{name}/", view, {"action": name}, name=f"tasks_task_{name}")
+            for name in MOVES
+        ]
+        return [*moves, *super().get_urls()]
+
+    def move(self, request: HttpRequest, object_id: str, action: str) -> HttpResponseBase:
+        """Move one task to the trash, or restore it."""
+        task = self.get_object(request, unquote(object_id))
+        if not self.has_change_permission(request, task):
+            raise PermissionDenied
+        if task is not None:
+            getattr(self, action)(request, Task.objects.owned_by(task.owner_id).filter(pk=task.pk))
+            self.log_change(request, task, MOVES[action])
+        # The form says so if the task is gone.
+        return HttpResponseRedirect(reverse("admin:tasks_task_change", args=[object_id]))
+
+    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Return all fields of a task, or those that a new task needs."""
-        return self.fields if obj else ("owner", "title", "description")
+        if obj is None:
+            return ("owner", "title", "description")
+        return self.fields if self.has_change_permission(request, obj) else self.fields[:-1]
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Make the owner of an existing task read-only."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[QuerySet[Task], bool]:
+        """Return the tasks that a search names, which an index finds, or one owner's that have its words."""
+        tasks: TaskQuerySet = queryset
+        text = search_term.strip()
+        if pk := parse_uuid(text):
+            return tasks.filter(Q(pk=pk) | Q(owner=pk)), False
+        if not text or is_of_one_owner(request):
+            return tasks.matching(text), False
+        owners = get_user_model().objects.filter(Q(email__iexact=text) | Q(subject=text))
+        return tasks.filter(owner__in=list(owners.values_list("pk", flat=True)[:MAX_LISTED])), False
+
+    @admin.display(description="owner")
+    def owner_link(self, task: Task) -> str:
+        """Return a link to the owner's account."""
+        page = admin_urlname(get_user_model()._meta, SafeString("change"))  # noqa: SLF001  (documented)
+        return format_html('<a href="{}">{}</a>', reverse(page, args=[task.owner_id]), task.owner)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form without Django's link to the deletion. `submit_line.html` has it."""
+        return super().render_change_form(request, {**context, "show_delete": False}, *args, **kwargs)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show or save the form."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Overtaken:
+            # Once more: now the form sees the other change, or the page that the task is gone.
+            return super().changeform_view(request, *args, **kwargs)
+
     def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
-        """Store only the fields that were edited, as the API does."""
+        """Store only the fields that were edited, as the API does. Raises Overtaken."""
         edited = {name: form.cleaned_data[name] for name in form.changed_data if name != "owner"}
-        if change:
-            write(obj.owner_id, lambda writing: writing.change(writing.read([obj.pk])[obj.pk], **edited))
-        else:
-            write(obj.owner_id, lambda writing: writing.create(id=obj.pk, **edited))
+
+        def update(writing: Writing) -> None:
+            stored = writing.read([obj.pk]).get(obj.pk)
+            if stored is None or stored.version != form.cleaned_data["opened_version"]:
+                raise Overtaken
+            writing.change(stored, **edited)
+
+        write(obj.owner_id, update if change else lambda writing: writing.create(id=obj.pk, **edited))
 
     @admin.action(description="Complete selected tasks", permissions=["change"])
     def complete(self, request: HttpRequest, queryset: TaskQuerySet) -> None:

@@ -1,20 +1,33 @@
-"""The admin of accounts and sessions. It shows no token and no hash."""
+"""The admin of accounts, groups and sessions. It shows no token and no hash.
+
+Only a superuser changes permissions, and anything of an operator: see `operators.py`.
+"""
 
 from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
+from config.db.changelist import BoundedAdmin, ChosenFilter
 from config.rest.problems import Problem
 from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
+from users.operators import OperatorsAdmin, is_operator, log_permissions, operators
 from users.throttles import throttle_login
+
+PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 class ThrottledLoginForm(AdminAuthenticationForm):
@@ -37,6 +50,8 @@ class ThrottledLoginForm(AdminAuthenticationForm):
 
 admin.site.login_form = ThrottledLoginForm
 admin.site.site_header = admin.site.site_title = "Task API"
+# The start page lists the few tables. A second list beside every page leaves the rows too little room.
+admin.site.enable_nav_sidebar = False
 
 
 class LocalEmailMixin:
@@ -69,25 +84,38 @@ class UserForm(LocalEmailMixin, UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     """Accounts: search, deactivate, reset the password, end sessions."""
 
     list_display = ("email", "name", "issuer", "is_active", "is_staff", "created_at")
     list_filter = ("is_active", "is_staff", "is_superuser", "issuer")
     search_fields = ("email", "name", "subject", "id")
+    search_help_text = "A part of the e-mail, the name, the issuer's subject or the id."
     ordering = ("-id",)
-    show_full_result_count = False
     form = UserForm
     add_form = UserCreationForm
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
     fieldsets = (
-        (None, {"fields": ("id", "email", "name", "password_link")}),
+        (None, {"fields": ("id", "email", "name", "password_link", "belongings")}),
         ("Another issuer's account", {"fields": ("issuer", "subject")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Times", {"fields": ("created_at", "last_login")}),
     )
-    readonly_fields = ("id", "password_link", "issuer", "subject", "created_at", "last_login")
-    actions = ("deactivate", "end_sessions")
+    readonly_fields = ("id", "password_link", "belongings", "issuer", "subject", "created_at", "last_login")
+    actions = ("deactivate", "end_sessions", "delete_selected")
+
+    def get_readonly_fields(self, request: HttpRequest, _obj: User | None = None) -> tuple[str, ...]:
+        """Make permissions read-only for all but superusers."""
+        is_superuser = cast("User", request.user).is_superuser
+        return self.readonly_fields if is_superuser else (*self.readonly_fields, *PERMISSION_FIELDS)
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001  (Django's signature)
+        """Save, and log what changed of the permissions, or whether an operator is active."""
+        super().save_related(request, form, formsets, change)
+        watched = (*PERMISSION_FIELDS, *(("is_active",) if is_operator(form.instance) else ()))
+        log_permissions(
+            request, [name for name in form.changed_data if name in watched], user_id=form.instance.pk
+        )
 
     def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete the accounts one by one, because `User.delete` does more than the rows."""
@@ -99,33 +127,87 @@ class UserAdmin(DjangoUserAdmin):
         """Return a link to the form that sets a password."""
         return format_html('<a href="{}">Set a new password</a>, which ends every session.', "../password/")
 
+    @admin.display(description="owns")
+    def belongings(self, user: User) -> str:
+        """Return links to the lists of the user's sessions, tasks and whatever else the admin has of them."""
+        models = {
+            relation.related_model._meta: f"{relation.field.name}__id__exact={user.pk}"  # noqa: SLF001  (documented)
+            for relation in User._meta.related_objects  # noqa: SLF001  (the same)
+            if admin.site.is_registered(relation.related_model)
+        }
+        links = [
+            (
+                f"{reverse(admin_urlname(options, SafeString('changelist')))}?{query}",
+                options.verbose_name_plural,
+            )
+            for options, query in models.items()
+        ]
+        return format_html_join(", ", '<a href="{}">{}</a>', links)
+
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Deactivate the accounts, except the operator's own."""
-        others = queryset.exclude(pk=str(request.user.pk))
-        count = others.filter(is_active=True).update(is_active=False)
-        self.message_user(request, f"Deactivated {count} users.")
+        others = self.manageable(request, queryset).exclude(pk=str(request.user.pk)).filter(is_active=True)
+        locked_out = list(others.filter(operators()).values_list("pk", flat=True))
+        self.message_user(request, f"Deactivated {others.update(is_active=False)} users.")
+        for pk in locked_out:
+            log_permissions(request, ["is_active"], user_id=pk)
 
     @admin.action(description="End all sessions of selected users", permissions=["change"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End the sessions, the admin's own too. All their tokens are refused at once."""
-        users = list(queryset)
+        users = list(self.manageable(request, queryset))
         for user in users:
             user.end_all_sessions()
         self.message_user(request, f"Ended all sessions of {len(users)} users.")
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
+    """Groups, which only a superuser changes: they give permissions to their members."""
+
+    search_help_text = "A part of the name."
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the operator is a superuser."""
+        return cast("User", request.user).is_superuser
+
+    def has_change_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
+        """Return whether the operator is a superuser."""
+        return cast("User", request.user).is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
+        """Return whether the operator is a superuser."""
+        return cast("User", request.user).is_superuser
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001  (Django's signature)
+        """Save, and log that the permissions of the members changed."""
+        super().save_related(request, form, formsets, change)
+        changed = [name for name in form.changed_data if name == "permissions"]
+        log_permissions(request, changed, None, group_id=form.instance.pk)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Log that the members lose the groups' permissions, and the deletion as Django does."""
+        for group in queryset:
+            log_permissions(request, ["permissions"], None, group_id=group.pk)
+        return super().log_deletions(request, queryset)
+
+
 @admin.register(Session)
-class SessionAdmin(admin.ModelAdmin):
+class SessionAdmin(OperatorsAdmin):
     """Sessions: search and end."""
 
+    account_field = "user"
     list_display = ("id", "user", "created_at", "last_refreshed_at", "expires_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at", ("user", ChosenFilter))
     list_select_related = ("user",)
     search_fields = ("user__email", "user__subject", "id")
-    show_full_result_count = False
+    search_help_text = "A part of the user's e-mail or subject, or of the session's id."
     fields = list_display
-    actions = ("end",)
+    actions = ("end", "delete_selected")
 
     def has_add_permission(self, *_: Any) -> bool:
         """Return False: a session begins by signing in."""
@@ -142,4 +224,4 @@ class SessionAdmin(admin.ModelAdmin):
     @admin.action(description="End selected sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: SessionQuerySet) -> None:
         """End the sessions. Their access tokens are refused at once."""
-        self.message_user(request, f"Ended {queryset.end()} sessions.")
+        self.message_user(request, f"Ended {self.manageable(request, queryset).end()} sessions.")

@@ -27,7 +27,7 @@ SecurityEvent = Literal[
 WARNINGS = {"sign_in_refused", "token_reused", "throttled"}
 
 
-def log_event(event: SecurityEvent, user_id: str | None, **details: str) -> None:
+def log_event(event: SecurityEvent, user_id: str | None, **details: Any) -> None:
     """Log an event of an account, once the transaction is committed."""
     write = log.warning if event in WARNINGS else log.info
     transaction.on_commit(partial(write, event, user_id=user_id, **details))
