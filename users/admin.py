@@ -114,7 +114,7 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
         super().save_related(request, form, formsets, change)
         watched = (*PERMISSION_FIELDS, *(("is_active",) if is_operator(form.instance) else ()))
         log_permissions(
-            request, [name for name in form.changed_data if name in watched], user_id=form.instance.pk
+            request, [name for name in form.changed_data if name in watched], form.instance.id_for_logs
         )
 
     def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -148,10 +148,10 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Deactivate the accounts, except the operator's own."""
         others = self.manageable(request, queryset).exclude(pk=str(request.user.pk)).filter(is_active=True)
-        locked_out = list(others.filter(operators()).values_list("pk", flat=True))
+        locked_out = list(others.filter(operators()))
         self.message_user(request, f"Deactivated {others.update(is_active=False)} users.")
-        for pk in locked_out:
-            log_permissions(request, ["is_active"], user_id=pk)
+        for user in locked_out:
+            log_permissions(request, ["is_active"], user.id_for_logs)
 
     @admin.action(description="End all sessions of selected users", permissions=["change"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
