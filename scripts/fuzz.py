@@ -1,7 +1,7 @@
 """`python -m scripts.fuzz`: hold a running service to its OpenAPI document, with Schemathesis.
 
 Starts the service on a new PostgreSQL with two users, and sends what Schemathesis makes of
-config/openapi.yaml as one user and then as the other, who must not see each other's tasks. Last, a third
+config/openapi.yaml as one user and then as the other. No request may find a task of a stranger. Last, a third
 user changes their password and a fourth deletes their account. What is checked is in
 scripts/schemathesis.toml.
 
@@ -42,12 +42,11 @@ def credentials(name: str) -> dict[str, str]:
     return {"email": f"{name}@example.com", "password": f"the long pass phrase of {name[::-1]}"}
 
 
-def register(address: str, name: str) -> Any:
-    """Create a user with tasks. Return the response, with their tokens."""
-    signed_in = post(f"{address}/api/v1/auth/register", credentials(name))
-    for number in range(TASKS):
-        post(f"{address}/api/v1/tasks", {"title": f"Task {number} of {name}"}, signed_in["access"])
-    return signed_in
+def register(address: str, name: str) -> tuple[dict[str, str], list[str]]:
+    """Create a user with tasks. Return the user's tokens, and the ids of the tasks."""
+    tokens = post(f"{address}/api/v1/auth/register", credentials(name))
+    titles = [{"title": f"Task {number} of {name}"} for number in range(TASKS)]
+    return tokens, [post(f"{address}/api/v1/tasks", title, tokens["access"])["id"] for title in titles]
 
 
 def sign_in(name: str, access: str) -> dict[str, Any]:
@@ -63,9 +62,11 @@ def sign_in(name: str, access: str) -> dict[str, Any]:
 
 def fuzz(address: str, name: str, folder: Path, arguments: list[str]) -> tuple[bool, set[str]]:
     """Run Schemathesis as one user. Return whether all checks passed, and the operations that accepted."""
+    tokens, tasks = register(address, f"not-{name}")
     environment = {
         "FUZZ_USERS": str(folder / "users.json"),
-        "FUZZ_REFRESH": register(address, f"{name}-2")["refresh"],
+        "FUZZ_REFRESH": tokens["refresh"],
+        "FUZZ_STRANGERS": " ".join(tasks),
         "FUZZ_PASSWORD": credentials(name if name in LEAVERS else "nobody")["password"],
     }
     path = folder / f"{name}.json"
@@ -106,7 +107,7 @@ def main() -> int:
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
         subprocess.run(migrate, cwd=ROOT, env={**os.environ, **ENVIRONMENT, "DATABASE_URL": url}, check=True)
         with serve(OURS, url) as server:
-            tokens = {user: register(server.address, user)["access"] for user in (*OWNERS, *LEAVERS)}
+            tokens = {user: register(server.address, user)[0]["access"] for user in (*OWNERS, *LEAVERS)}
             (folder / "users.json").write_text(
                 json.dumps({"auth": [sign_in(*user) for user in tokens.items()]})
             )
