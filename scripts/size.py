@@ -14,7 +14,9 @@ from pathlib import Path
 from radon.complexity import cc_visit
 
 ROOT = Path(__file__).resolve().parent.parent
-MAX_LINES_OF_CODE = 3700
+# 3,700 for tasks, accounts and speed. Then slow clients and requests that nothing could read took 300, the
+# admin's rules and bounds 300, doctor and its checks 250, accounts 200, the rest of what is bounded 230.
+MAX_LINES_OF_CODE = 5000
 # Lines of a file, with its comments and docstrings.
 MAX_FILE_LENGTH = 300
 LONGER_FILES = {"config/settings.py": 350}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
@@ -15,15 +16,20 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
+from rest_framework.exceptions import ValidationError
 
 from config.db.changelist import MAX_LISTED, BoundedAdmin, ChosenFilter
 from config.rest.fields import parse_uuid
+from tasks.filters import SearchField
 from tasks.forms import TaskForm
 from tasks.models import Task, TaskQuerySet
 from tasks.writing import Writing, write
 
 # The buttons of a task's form, each an action of the list too, and what its history says.
 MOVES = {"trash": "Moved to the trash.", "restore": "Restored from the trash."}
+
+# The same bound on words as in the API.
+WORDS = SearchField(allow_blank=True)
 
 
 class Overtaken(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
@@ -130,7 +136,10 @@ class TaskAdmin(BoundedAdmin):
         if pk := parse_uuid(text):
             return tasks.filter(Q(pk=pk) | Q(owner=pk)), False
         if not text or is_of_one_owner(request):
-            return tasks.matching(text), False
+            try:
+                return tasks.matching(WORDS.run_validation(text)), False
+            except ValidationError as too_many:
+                raise IncorrectLookupParameters from too_many
         owners = get_user_model().objects.filter(Q(email__iexact=text) | Q(subject=text))
         return tasks.filter(owner__in=list(owners.values_list("pk", flat=True)[:MAX_LISTED])), False
 

@@ -21,7 +21,6 @@ from users.events import log_event
 if TYPE_CHECKING:
     from config.db.prepared import Param
 
-
 EMAIL_MISSING = "A local account needs an e-mail; one of another issuer a subject."
 EMAIL_TAKEN = "An account with this e-mail exists."
 
