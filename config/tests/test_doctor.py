@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -78,7 +79,7 @@ def test_a_database_without_migrations_is_told_how_to_get_them(tmp_path):
         # As an operator runs it, with the checks: they must not stop the remedy.
         call_command("migrate", skip_checks=False, verbosity=0)
         assert diagnosis("migrations")[0] == "ok       migrations"
-    assert line == "fault    migrations: 25 not applied, from contenttypes.0001_initial on."
+    assert re.fullmatch(r"fault    migrations: \d+ not applied, from contenttypes.0001_initial on\.", line)
     assert remedy.strip() == "Run: python manage.py migrate"
 
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, InternalError
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from django.test import Client, override_settings
 from django.utils import timezone
 from rest_framework import exceptions
@@ -137,6 +137,7 @@ PROVOKED = {
     "id_unavailable": lambda c, _: with_a_foreign_id(c),
     "task_deleted": lambda c, _: with_a_key_twice(c, {"title": "x"}, trashed=True),
     "sync_token_expired": lambda c, _: c.get(f"{TASKS}/changes?since=forged"),
+    "request_timeout": lambda c, _: raised(c, UnreadablePostError(SECRET)),
     "length_required": lambda c, _: c.post(TASKS, {"title": "x"}, headers={"transfer-encoding": "chunked"}),
     "precondition_failed": lambda c, _: c.patch(a_task(c), {"title": "y"}, HTTP_IF_MATCH='"0"'),
     "content_too_large": lambda c, _: c.post(TASKS, {"title": "x" * 1024 * 1024}),

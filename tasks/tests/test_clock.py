@@ -34,7 +34,8 @@ def api(method, rest="", body=None, **headers):
 def operator(path="", **form):
     def act(client, task):
         more = {"_selected_action": [task]} if "action" in form else {}
-        more |= {"owner": str(Task.objects.get(pk=task).owner_id)} if path == "add/" else {}
+        stored = Task.objects.get(pk=task)
+        more |= {"owner": str(stored.owner_id)} if path == "add/" else {"opened_version": stored.version}
         return client.post(ADMIN + path.format(id=task), form | more)
 
     return act

@@ -259,6 +259,8 @@ def test_an_operator_leaves_no_counter_behind(admin_client, alice, as_alice, tas
     form = {field: [str(task.pk)] if field == "_selected_action" else value for field, value in form.items()}
     if name == "add":
         form["owner"] = str(alice.pk)
+    if name == "change":
+        form["opened_version"] = task.version
     answer = admin_client.post(f"/admin/tasks/task/{path.format(pk=task.pk)}", form)
     assert answer.status_code == 302, answer.content
     told = as_alice.get(f"{TASKS}/changes", {"since": since})
