@@ -213,6 +213,12 @@ def test_an_external_user_signs_in_once(settings, log, subject, is_email):
     assert "@" not in log.text
 
 
+def test_a_twin_of_the_first_request_signs_nobody_in(log):
+    for _ in range(2):
+        User.objects.get_or_create_external("better-auth", "auth0|66f")
+    assert log.only()["event"] == "sign_in"
+
+
 def test_an_external_users_logout_from_everywhere_is_logged(settings, log):
     settings.BETTER_AUTH_SECRET = ISSUER_SECRET
     token = sign_with_secret(claims_of(None, sub="auth0|66f"))
