@@ -87,6 +87,8 @@ class Client:
 
 
 @pytest.mark.skipif(settings.DATABASE_POOLER != "none", reason="a dump needs a direct connection")
+# Dropping a database may take longer than the limit of a statement.
+@pytest.mark.usefixtures("patience")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("run_command", "statuses"),
