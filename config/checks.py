@@ -1,6 +1,5 @@
 """System checks on combinations of settings, and on the database that they name."""
 
-import re
 import time
 from typing import Any
 
@@ -15,7 +14,6 @@ from django.db.models import Index, UniqueConstraint
 from config.db.checks import database_check, explain
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 5
-SAFE_PGBOUNCER = (1, 25, 2)
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -68,35 +66,16 @@ def check_pooler() -> list[checks.CheckMessage]:
     if connection.vendor != "postgresql" or past_pooler:
         return []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid(), current_setting('lock_timeout') <> '0'")
-        pid, limited = cursor.fetchone()
-    found: list[checks.CheckMessage] = []
+        cursor.execute("SELECT current_setting('lock_timeout') <> '0'")
+        (limited,) = cursor.fetchone()
+    if limited:
+        return []
     if settings.DATABASE_POOLER == "none":
         message = "A pooler is mistaken for a direct connection: it ignores startup options."
         hint = "Set DATABASE_POOLER=transaction."
-        return found if limited else [checks.Error(message, hint=hint, id="config.E002")]
-    if not limited:
-        hint = "ALTER ROLE name SET lock_timeout = '2s'; and the other limits in README, PgBouncer."
-        found.append(checks.Warning("The role has no time limits.", hint=hint, id="config.W003"))
-    # A pooler makes up the process id that it tells its client.
-    if pid == connection.connection.info.backend_pid:
-        hint = "Set DATABASE_POOLER=none. Then statements are prepared, which halves the database's work."
-        return [*found, checks.Info("DATABASE_URL names no pooler.", hint=hint, id="config.I002")]
-    return found + check_pgbouncer()
-
-
-def check_pgbouncer() -> list[checks.CheckMessage]:
-    """Warn of a PgBouncer with published holes. Only its `stats_users` may ask for its version."""
-    try:
-        limits: dict[str, Any] = {"connect_timeout": 3, "autocommit": True}
-        with psycopg.connect(settings.DATABASE_URL, dbname="pgbouncer", **limits) as console:
-            version = str(console.execute("SHOW VERSION").fetchone())
-    except psycopg.Error:
-        return []
-    number = tuple(map(int, re.findall(r"\d+", version)))
-    hint = "Upgrade it, or see in `apt changelog pgbouncer` whether Debian's package has the fixes."
-    message = f"PgBouncer {'.'.join(map(str, number))} is older than 1.25.2, which closes published holes."
-    return [checks.Warning(message, hint=hint, id="config.W004")] if number < SAFE_PGBOUNCER else []
+        return [checks.Error(message, hint=hint, id="config.E002")]
+    hint = "ALTER ROLE name SET lock_timeout = '2s'; and the other limits in README, PgBouncer."
+    return [checks.Warning("The role has no time limits.", hint=hint, id="config.W003")]
 
 
 @database_check
@@ -119,12 +98,9 @@ def check_clock() -> list[checks.CheckMessage]:
     """Compare this machine's clock with the database's. SQLite has none."""
     if connection.vendor != "postgresql":
         return []
-    before = time.time()
     with connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float")
-        theirs = cursor.fetchone()[0]
-    # What the query took is no difference.
-    difference = max(before - theirs, theirs - time.time())
+        difference = abs(time.time() - cursor.fetchone()[0])
     message = f"This machine's clock and the database's differ by {difference:.0f} s."
     hint = "Synchronise both by NTP: tokens have the time of the one, and tasks that of the other."
     error = checks.Error(message, hint=hint, id="config.E004")

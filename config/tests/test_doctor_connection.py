@@ -124,51 +124,22 @@ def test_the_direct_url_is_tried_too(settings):
 # --- the pooler --------------------------------------------------------------
 
 
-def pooler(limited, version="PgBouncer 1.25.2"):
-    """Answer as PgBouncer does. The process id is another one than at the start."""
-
-    def answer(sql):
-        if sql == "SHOW VERSION":
-            return version and [version]
-        return ["77", limited] if "pg_backend_pid" in sql else ["1"]
-
-    return answer
-
-
-def pooler_lines(settings, mode, answer):
+def pooler_lines(settings, mode, limited):
     settings.DATABASE_POOLER = mode
-    with imitation(answer=answer) as url, database(url):
+    with imitation(answer=lambda sql: [limited] if "lock_timeout" in sql else ["1"]) as url, database(url):
         settings.DATABASE_URL = url
         return [(type(found).__name__, found.msg) for found in checks.check_pooler()]
 
 
 def test_a_pooler_that_ignores_startup_options_is_mistaken_for_a_direct_connection(settings):
-    ((kind, said),) = pooler_lines(settings, "none", pooler("f"))
+    ((kind, said),) = pooler_lines(settings, "none", "f")
     assert (kind, "A pooler is mistaken for a direct connection" in said) == ("Error", True)
 
 
-@pytest.mark.parametrize(
-    ("limited", "version", "expected"),
-    [
-        ("t", "PgBouncer 1.25.2", []),
-        ("t", "PgBouncer 1.26.0", []),
-        ("t", None, []),
-        ("f", "PgBouncer 1.25.2", ["The role has no time limits."]),
-        ("t", "PgBouncer 1.18.0", ["PgBouncer 1.18.0 is older than 1.25.2, which closes published holes."]),
-    ],
-)
-def test_a_pooler_is_warned_of(settings, limited, version, expected):
-    found = pooler_lines(settings, "transaction", pooler(limited, version))
+@pytest.mark.parametrize(("limited", "expected"), [("t", []), ("f", ["The role has no time limits."])])
+def test_a_role_without_time_limits_is_warned_of(settings, limited, expected):
+    found = pooler_lines(settings, "transaction", limited)
     assert found == [("Warning", said) for said in expected]
-
-
-@on_postgresql
-@direct
-def test_a_pooler_that_is_none_is_only_mentioned(settings):
-    settings.DATABASE_POOLER = "transaction"
-    line, remedy = diagnosis("pooler")
-    assert line == "ok       pooler: DATABASE_URL names no pooler."
-    assert "Set DATABASE_POOLER=none" in remedy
 
 
 @on_postgresql
