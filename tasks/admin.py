@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
@@ -14,7 +13,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from rest_framework.exceptions import ValidationError
 
@@ -82,15 +80,7 @@ class TaskAdmin(BoundedAdmin):
         *("id", "owner", "title", "description", "completed", "completed_at"),
         *("created_at", "updated_at", "version", "deleted_at", "opened_version"),
     )
-    readonly_fields = (
-        "id",
-        "completed",
-        "completed_at",
-        "created_at",
-        "updated_at",
-        "version",
-        "deleted_at",
-    )
+    readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at", "version", "deleted_at")
     actions = ("complete", "trash", "restore")
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
@@ -146,14 +136,9 @@ class TaskAdmin(BoundedAdmin):
     @admin.display(description="owner")
     def owner_link(self, task: Task) -> str:
         """Return a link to the owner's account."""
-        page = admin_urlname(get_user_model()._meta, SafeString("change"))  # noqa: SLF001  (documented)
-        return format_html('<a href="{}">{}</a>', reverse(page, args=[task.owner_id]), task.owner)
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Show the form without Django's link to the deletion. `submit_line.html` has it."""
-        return super().render_change_form(request, {**context, "show_delete": False}, *args, **kwargs)
+        model = get_user_model()._meta  # noqa: SLF001  (documented)
+        address = reverse(f"admin:{model.app_label}_{model.model_name}_change", args=[task.owner_id])
+        return format_html('<a href="{}">{}</a>', address, task.owner)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show or save the form."""
