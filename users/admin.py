@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -18,13 +17,12 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from config.db.changelist import BoundedAdmin, ChosenFilter
 from config.rest.problems import Problem
 from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
-from users.operators import OperatorsAdmin, is_operator, log_permissions, operators
+from users.operators import OperatorsAdmin, is_operator, log_permissions
 from users.throttles import throttle_login
 
 PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -102,7 +100,7 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
         ("Times", {"fields": ("created_at", "last_login")}),
     )
     readonly_fields = ("id", "password_link", "belongings", "issuer", "subject", "created_at", "last_login")
-    actions = ("deactivate", "end_sessions", "delete_selected")
+    actions = ("deactivate", "end_sessions")
 
     def get_readonly_fields(self, request: HttpRequest, _obj: User | None = None) -> tuple[str, ...]:
         """Make permissions read-only for all but superusers."""
@@ -112,10 +110,9 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Save, and log what changed of the permissions, or whether an operator is active."""
         super().save_related(request, form, formsets, change)
-        watched = (*PERMISSION_FIELDS, *(("is_active",) if is_operator(form.instance) else ()))
-        log_permissions(
-            request, [name for name in form.changed_data if name in watched], form.instance.id_for_logs
-        )
+        watched = (*PERMISSION_FIELDS, "is_active") if is_operator(form.instance) else PERMISSION_FIELDS
+        changed = [name for name in form.changed_data if name in watched]
+        log_permissions(request, changed, form.instance.id_for_logs)
 
     def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete the accounts one by one, because `User.delete` does more than the rows."""
@@ -130,25 +127,19 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     @admin.display(description="owns")
     def belongings(self, user: User) -> str:
         """Return links to the lists of the user's sessions, tasks and whatever else the admin has of them."""
-        models = {
-            relation.related_model._meta: f"{relation.field.name}__id__exact={user.pk}"  # noqa: SLF001  (documented)
-            for relation in User._meta.related_objects  # noqa: SLF001  (the same)
-            if admin.site.is_registered(relation.related_model)
-        }
-        links = [
-            (
-                f"{reverse(admin_urlname(options, SafeString('changelist')))}?{query}",
-                options.verbose_name_plural,
-            )
-            for options, query in models.items()
-        ]
-        return format_html_join(", ", '<a href="{}">{}</a>', links)
+        links = []
+        for relation in User._meta.related_objects:  # noqa: SLF001  (documented)
+            if admin.site.is_registered(relation.related_model):
+                model = relation.related_model._meta  # noqa: SLF001  (the same)
+                address = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
+                links.append((address, relation.field.name, user.pk, model.verbose_name_plural))
+        return format_html_join(", ", '<a href="{}?{}__id__exact={}">{}</a>', links)
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Deactivate the accounts, except the operator's own."""
         others = self.manageable(request, queryset).exclude(pk=str(request.user.pk)).filter(is_active=True)
-        locked_out = list(others.filter(operators()))
+        locked_out = [user for user in others if is_operator(user)]
         self.message_user(request, f"Deactivated {others.update(is_active=False)} users.")
         for user in locked_out:
             log_permissions(request, ["is_active"], user.id_for_logs)
@@ -171,17 +162,11 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
 
     search_help_text = "A part of the name."
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002  (Django's signature)
         """Return whether the operator is a superuser."""
         return cast("User", request.user).is_superuser
 
-    def has_change_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
-        """Return whether the operator is a superuser."""
-        return cast("User", request.user).is_superuser
-
-    def has_delete_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
-        """Return whether the operator is a superuser."""
-        return cast("User", request.user).is_superuser
+    has_add_permission = has_delete_permission = has_change_permission
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Save, and log that the permissions of the members changed."""
@@ -207,7 +192,7 @@ class SessionAdmin(OperatorsAdmin):
     search_fields = ("user__email", "user__subject", "id")
     search_help_text = "A part of the user's e-mail or subject, or of the session's id."
     fields = list_display
-    actions = ("end", "delete_selected")
+    actions = ("end",)
 
     def has_add_permission(self, *_: Any) -> bool:
         """Return False: a session begins by signing in."""

@@ -5,11 +5,8 @@ Only a superuser does. Otherwise staff who may change users could make themselve
 
 from typing import Any, cast
 
-from django.contrib import admin, messages
-from django.contrib.admin.actions import delete_selected
-from django.db.models import Q, QuerySet
+from django.contrib import messages
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from config.db.changelist import BoundedAdmin
 from users.events import log_event
@@ -19,11 +16,6 @@ from users.models import User
 def is_operator(user: User) -> bool:
     """Return whether an account is staff or superuser."""
     return user.is_staff or user.is_superuser
-
-
-def operators(prefix: str = "") -> Q:
-    """Return the condition for what belongs to an operator. `prefix` looks up the account, as `user__`."""
-    return Q(**{f"{prefix}is_staff": True}) | Q(**{f"{prefix}is_superuser": True})
 
 
 class OperatorsAdmin(BoundedAdmin):
@@ -47,19 +39,11 @@ class OperatorsAdmin(BoundedAdmin):
 
     def manageable(self, request: HttpRequest, rows: Any) -> Any:
         """Return the rows that the operator may change, and say how many are left out."""
-        if cast("User", request.user).is_superuser:
-            return rows
-        others = operators(self.account_field and f"{self.account_field}__")
-        if left_out := rows.filter(others).count():
+        manageable = [row.pk for row in rows if self.may_manage(request, row)]
+        if left_out := len(rows) - len(manageable):
             text = f"Left out {left_out}: only a superuser changes the accounts and sessions of staff."
             self.message_user(request, text, messages.WARNING)
-        return rows.exclude(others)
-
-    @admin.action(description="Delete selected %(verbose_name_plural)s", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
-        """Delete the rows after a confirmation."""
-        rows = self.manageable(request, queryset)
-        return delete_selected(self, request, rows) if rows else None
+        return rows.filter(pk__in=manageable)
 
 
 def log_permissions(request: HttpRequest, changed: list[str], user_id: str | None, **ids: Any) -> None:
