@@ -90,14 +90,6 @@ def test_one_migration_that_is_missing_is_named():
     )
 
 
-def test_a_migration_of_a_newer_release_is_a_warning():
-    MigrationRecorder(connection).record_applied("tasks", "0999_later")
-    assert (
-        diagnosis("migrations")[0]
-        == "warning  migrations: Applied and unknown to this release: tasks.0999_later."
-    )
-
-
 @on_postgresql
 @pytest.mark.parametrize(("seconds", "expected"), [(-3600, True), (3600, True), (-2, False), (2, False)])
 def test_a_clock_that_is_wrong_is_a_fault(monkeypatch, seconds, expected):
