@@ -49,6 +49,17 @@ def check_connection() -> list[checks.CheckMessage]:
 
 
 @database_check
+def check_migrations() -> list[checks.CheckMessage]:
+    """Find migrations of this release that are not applied."""
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not missing:
+        return []
+    message = f"{len(missing)} not applied, from {missing[0][0]} on."
+    return [checks.Error(message, hint="Run: python manage.py migrate", id="config.E003")]
+
+
+@database_check
 def check_direct_connection() -> list[checks.CheckMessage]:
     """Connect as the commands of `manage.py` do, with an option that a pooler refuses."""
     try:
@@ -76,17 +87,6 @@ def check_pooler() -> list[checks.CheckMessage]:
         return [checks.Error(message, hint=hint, id="config.E002")]
     hint = "ALTER ROLE name SET lock_timeout = '2s'; and the other limits in README, PgBouncer."
     return [checks.Warning("The role has no time limits.", hint=hint, id="config.W003")]
-
-
-@database_check
-def check_migrations() -> list[checks.CheckMessage]:
-    """Find migrations of this release that are not applied."""
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if not missing:
-        return []
-    message = f"{len(missing)} not applied, from {missing[0][0]} on."
-    return [checks.Error(message, hint="Run: python manage.py migrate", id="config.E003")]
 
 
 @database_check

@@ -185,7 +185,6 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
 class SessionAdmin(OperatorsAdmin):
     """Sessions: search and end."""
 
-    account_field = "user"
     list_display = ("id", "user", "created_at", "last_refreshed_at", "expires_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at", ("user", ChosenFilter))
     list_select_related = ("user",)
@@ -202,11 +201,7 @@ class SessionAdmin(OperatorsAdmin):
         """Return False: a session is ended, not edited."""
         return False
 
-    def has_end_permission(self, request: HttpRequest) -> bool:
-        """Return whether the operator may delete sessions."""
-        return self.has_delete_permission(request)
-
-    @admin.action(description="End selected sessions", permissions=["end"])
+    @admin.action(description="End selected sessions", permissions=["delete"])
     def end(self, request: HttpRequest, queryset: SessionQuerySet) -> None:
         """End the sessions. Their access tokens are refused at once."""
         self.message_user(request, f"Ended {self.manageable(request, queryset).end()} sessions.")

@@ -21,12 +21,10 @@ def is_operator(user: User) -> bool:
 class OperatorsAdmin(BoundedAdmin):
     """An admin of rows that belong to an account. Those of operators are a superuser's to change."""
 
-    # The field with the account that a row belongs to. A row without one is the account.
-    account_field = ""
-
     def may_manage(self, request: HttpRequest, row: Any) -> bool:
         """Return whether the operator may change the row. Without one, whether there may be some."""
-        account = getattr(row, self.account_field) if row and self.account_field else row
+        # A row without a user is the account itself.
+        account = getattr(row, "user", row)
         return row is None or cast("User", request.user).is_superuser or not is_operator(account)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -5,13 +5,15 @@ the remedy for some. Therefore they are deployment checks.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.core import checks
 from django.db import DatabaseError, InterfaceError
 
 Check = Callable[[], list[checks.CheckMessage]]
+# In the order of their definition.
+DATABASE_CHECKS: dict[str, Check] = {}
 # What libpq, psycopg, PgBouncer and SQLite say, what it means, and the remedy.
 REASONS = (
     (
@@ -83,12 +85,17 @@ def explain(fault: Exception, url: str = "DATABASE_URL") -> checks.CheckMessage:
 def database_check(check: Check) -> Check:
     """Register a check that reads the database. A database that fails is its fault."""
 
-    def run(*, databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    def run() -> list[checks.CheckMessage]:
         try:
-            return check() if databases else []
+            return check()
         except (DatabaseError, InterfaceError) as fault:
             return [explain(fault)]
 
-    run.__name__ = check.__name__
-    checks.register(run, checks.Tags.database, deploy=True)
+    DATABASE_CHECKS[check.__name__.removeprefix("check_").replace("_", " ")] = run
     return check
+
+
+@checks.register(checks.Tags.database, deploy=True)
+def check_databases(*, databases: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """Run all of them, if the database is named."""
+    return [message for run in DATABASE_CHECKS.values() for message in run()] if databases else []

@@ -5,10 +5,10 @@ import socket
 import pytest
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
-from django.core.checks.registry import registry
 from django.db import connection
 
 from config import checks
+from config.db.checks import DATABASE_CHECKS
 from config.tests.diagnosis import database, diagnosis, doctor
 from config.tests.imitation import imitation
 from config.tests.serving import free_port
@@ -78,14 +78,8 @@ def test_a_host_that_is_silent_is_waited_for_no_longer_than_the_limit():
 
 
 def test_tables_that_are_missing_send_the_operator_to_migrate(tmp_path):
-    (counters,) = (
-        check
-        for check in registry.get_checks(include_deployment_checks=True)
-        if check.__name__ == "check_counters"
-    )
     with database(f"sqlite:///{tmp_path}/empty.sqlite3"):
-        (fault,) = counters(app_configs=None, databases=["default"])
-        assert counters(app_configs=None, databases=None) == []
+        (fault,) = DATABASE_CHECKS["counters"]()
     assert (fault.level, fault.msg) == (
         django_checks.ERROR,
         "The database has no such table or column.",
