@@ -11,7 +11,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Index, UniqueConstraint
 
-from config.db.checks import database_check, explain
+from config.db.faults import explain
+from tasks.checks import check_counters, check_list_index
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 5
 
@@ -39,7 +40,6 @@ def check_timeouts(**_: Any) -> list[checks.CheckMessage]:
 # --- the database ------------------------------------------------------------
 
 
-@database_check
 def check_connection() -> list[checks.CheckMessage]:
     """Connect as the service does."""
     with connection.cursor() as cursor:
@@ -48,7 +48,6 @@ def check_connection() -> list[checks.CheckMessage]:
     return [checks.Info(f"{connection.display_name} {version}", id="config.I001")]
 
 
-@database_check
 def check_migrations() -> list[checks.CheckMessage]:
     """Find migrations of this release that are not applied."""
     executor = MigrationExecutor(connection)
@@ -59,7 +58,6 @@ def check_migrations() -> list[checks.CheckMessage]:
     return [checks.Error(message, hint="Run: python manage.py migrate", id="config.E003")]
 
 
-@database_check
 def check_direct_connection() -> list[checks.CheckMessage]:
     """Connect as the commands of `manage.py` do, with an option that a pooler refuses."""
     try:
@@ -70,7 +68,6 @@ def check_direct_connection() -> list[checks.CheckMessage]:
     return []
 
 
-@database_check
 def check_pooler() -> list[checks.CheckMessage]:
     """Tell whether the setting of the pooler is right, and whether the time limits are in force."""
     past_pooler = settings.DATABASE_DIRECT and settings.DATABASE_URL_DIRECT
@@ -89,7 +86,6 @@ def check_pooler() -> list[checks.CheckMessage]:
     return [checks.Warning("The role has no time limits.", hint=hint, id="config.W003")]
 
 
-@database_check
 def check_clock() -> list[checks.CheckMessage]:
     """Compare this machine's clock with the database's. SQLite has none."""
     if connection.vendor != "postgresql":
@@ -103,7 +99,6 @@ def check_clock() -> list[checks.CheckMessage]:
     return [error] if difference > MAX_CLOCK_DIFFERENCE_SECONDS else []
 
 
-@database_check
 def check_indexes() -> list[checks.CheckMessage]:
     """Find indexes of the models that the database does not have, or has and cannot use."""
     found: list[checks.CheckMessage] = []
@@ -122,3 +117,10 @@ def check_indexes() -> list[checks.CheckMessage]:
                 hint = f"Run in the database: REINDEX INDEX CONCURRENTLY {name};"
                 found.append(checks.Error(f"Index {name} is not valid.", hint=hint, id="config.E006"))
     return found
+
+
+# Each is a line of `manage.py doctor`. `migrate` must not run them: it is the remedy of some.
+DATABASE_CHECKS = (
+    *(check_connection, check_migrations, check_direct_connection, check_pooler, check_clock),
+    *(check_indexes, check_list_index, check_counters),
+)

@@ -17,8 +17,8 @@ from tasks.serializers import CompletionSerializer, TaskSerializer
 
 def header(name: str, description: str, **options: Any) -> OpenApiParameter:
     """Return a header: of the request, or with `response` of the responses with these statuses."""
-    kind = OpenApiParameter.HEADER
-    return OpenApiParameter(name, OpenApiTypes.STR, kind, description=description, **options)
+    options["description"] = description
+    return OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.HEADER, **options)
 
 
 UNCHANGED = OpenApiResponse(description="Nothing has changed.")

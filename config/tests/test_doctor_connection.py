@@ -5,13 +5,13 @@ import socket
 import pytest
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from config import checks
-from config.db.checks import DATABASE_CHECKS
 from config.tests.diagnosis import database, diagnosis, doctor
 from config.tests.imitation import imitation
 from config.tests.serving import free_port
+from tasks.checks import check_counters
 
 PASSWORD = "Tr0ub4dor"
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
@@ -78,8 +78,9 @@ def test_a_host_that_is_silent_is_waited_for_no_longer_than_the_limit():
 
 
 def test_tables_that_are_missing_send_the_operator_to_migrate(tmp_path):
-    with database(f"sqlite:///{tmp_path}/empty.sqlite3"):
-        (fault,) = DATABASE_CHECKS["counters"]()
+    with database(f"sqlite:///{tmp_path}/empty.sqlite3"), pytest.raises(DatabaseError) as raised:
+        check_counters()
+    fault = checks.explain(raised.value)
     assert (fault.level, fault.msg) == (
         django_checks.ERROR,
         "The database has no such table or column.",

@@ -8,11 +8,13 @@ import django
 from django.conf import settings
 from django.core import checks
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError
 
-from config.db.checks import DATABASE_CHECKS
+from config.checks import DATABASE_CHECKS, check_connection, check_migrations
+from config.db.faults import explain
 
 # A database that cannot be reached or is not migrated fails all later checks.
-FIRST = {"connection", "migrations"}
+FIRST = {check_connection, check_migrations}
 LABELS = ((checks.ERROR, "fault"), (checks.WARNING, "warning"), (checks.DEBUG, "ok"))
 
 
@@ -28,10 +30,14 @@ class Command(BaseCommand):
         versions = f"{settings.SERVICE} {settings.VERSION}, Django {django.__version__}, Python {python}"
         self.stdout.write(versions)
         faults = self.report("settings", checks.run_checks(include_deployment_checks=True))
-        for name, check in DATABASE_CHECKS.items():
-            found = self.report(name, check())
+        for check in DATABASE_CHECKS:
+            try:
+                messages = check()
+            except (DatabaseError, InterfaceError) as fault:
+                messages = [explain(fault)]
+            found = self.report(check.__name__.removeprefix("check_").replace("_", " "), messages)
             faults += found
-            if found and name in FIRST:
+            if found and check in FIRST:
                 self.stdout.write("skipped  the other checks of the database")
                 break
         if faults:
