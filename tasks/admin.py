@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from rest_framework.exceptions import ValidationError
 
-from config.db.changelist import MAX_LISTED, BoundedAdmin, ChosenFilter
+from config.admin import MAX_LISTED, BoundedAdmin, ChosenFilter
 from config.rest.fields import parse_uuid
 from tasks.filters import SearchField
 from tasks.forms import TaskForm

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
-from config.db.changelist import BoundedAdmin, ChosenFilter
+from config.admin import BoundedAdmin, ChosenFilter
 from config.rest.problems import Problem
 from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
@@ -47,9 +47,6 @@ class ThrottledLoginForm(AdminAuthenticationForm):
 
 
 admin.site.login_form = ThrottledLoginForm
-admin.site.site_header = admin.site.site_title = "Task API"
-# The start page lists the few tables. A second list beside every page leaves the rows too little room.
-admin.site.enable_nav_sidebar = False
 
 
 class LocalEmailMixin:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.contrib import messages
 from django.http import HttpRequest
 
-from config.db.changelist import BoundedAdmin
+from config.admin import BoundedAdmin
 from users.events import log_event
 from users.models import User
 
