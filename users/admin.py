@@ -1,11 +1,12 @@
 """The admin of accounts, groups and sessions. It shows no token and no hash.
 
-Only a superuser changes permissions, and anything of an operator: see `operators.py`.
+Only a superuser changes permissions, and anything of an operator: an account that is staff or superuser, and
+its sessions. Otherwise staff who may change users could make themselves superusers.
 """
 
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -22,7 +23,6 @@ from config.admin import BoundedAdmin, ChosenFilter
 from config.rest.problems import Problem
 from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
-from users.operators import OperatorsAdmin, is_operator, log_permissions
 from users.throttles import throttle_login
 
 PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -76,6 +76,45 @@ class UserCreationForm(LocalEmailMixin, AdminUserCreationForm):
 
 class UserForm(LocalEmailMixin, UserChangeForm):
     """Changes an account."""
+
+
+def is_operator(user: User) -> bool:
+    """Return whether an account is staff or superuser."""
+    return user.is_staff or user.is_superuser
+
+
+class OperatorsAdmin(BoundedAdmin):
+    """An admin of rows that belong to an account. Those of operators are a superuser's to change."""
+
+    def may_manage(self, request: HttpRequest, row: Any) -> bool:
+        """Return whether the operator may change the row. Without one, whether there may be some."""
+        # A row without a user is the account itself.
+        account = getattr(row, "user", row)
+        return row is None or cast("User", request.user).is_superuser or not is_operator(account)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the operator may change rows, or this one."""
+        return super().has_change_permission(request, obj) and self.may_manage(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the operator may delete rows, or this one."""
+        return super().has_delete_permission(request, obj) and self.may_manage(request, obj)
+
+    def manageable(self, request: HttpRequest, rows: Any) -> Any:
+        """Return the rows that the operator may change, and say how many are left out."""
+        manageable = [row.pk for row in rows if self.may_manage(request, row)]
+        if left_out := len(rows) - len(manageable):
+            text = f"Left out {left_out}: only a superuser changes the accounts and sessions of staff."
+            self.message_user(request, text, messages.WARNING)
+        return rows.filter(pk__in=manageable)
+
+
+def log_permissions(request: HttpRequest, changed: list[str], user_id: str | None, **ids: Any) -> None:
+    """Log a security event if permissions were changed."""
+    if changed:
+        log_event(
+            "admin_permission_changed", user_id, operator_id=str(request.user.pk), fields=changed, **ids
+        )
 
 
 @admin.register(User)

@@ -13,8 +13,6 @@ from django.db import DatabaseError, InterfaceError
 from config.checks import DATABASE_CHECKS, check_connection, check_migrations
 from config.db.faults import explain
 
-# A database that cannot be reached or is not migrated fails all later checks.
-FIRST = {check_connection, check_migrations}
 LABELS = ((checks.ERROR, "fault"), (checks.WARNING, "warning"), (checks.DEBUG, "ok"))
 
 
@@ -37,7 +35,8 @@ class Command(BaseCommand):
                 messages = [explain(fault)]
             found = self.report(check.__name__.removeprefix("check_").replace("_", " "), messages)
             faults += found
-            if found and check in FIRST:
+            # A database that cannot be reached or is not migrated fails all later checks.
+            if found and check in {check_connection, check_migrations}:
                 self.stdout.write("skipped  the other checks of the database")
                 break
         if faults:
