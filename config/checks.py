@@ -1,6 +1,5 @@
 """System checks on combinations of settings, and on the database that they name."""
 
-import re
 import time
 from typing import Any
 
@@ -12,10 +11,10 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Index, UniqueConstraint
 
-from config.db.checks import database_check, explain
+from config.db.faults import explain
+from tasks.checks import check_counters, check_list_index
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 5
-SAFE_PGBOUNCER = (1, 25, 2)
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -41,7 +40,6 @@ def check_timeouts(**_: Any) -> list[checks.CheckMessage]:
 # --- the database ------------------------------------------------------------
 
 
-@database_check
 def check_connection() -> list[checks.CheckMessage]:
     """Connect as the service does."""
     with connection.cursor() as cursor:
@@ -50,7 +48,16 @@ def check_connection() -> list[checks.CheckMessage]:
     return [checks.Info(f"{connection.display_name} {version}", id="config.I001")]
 
 
-@database_check
+def check_migrations() -> list[checks.CheckMessage]:
+    """Find migrations of this release that are not applied."""
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not missing:
+        return []
+    message = f"{len(missing)} not applied, from {missing[0][0]} on."
+    return [checks.Error(message, hint="Run: python manage.py migrate", id="config.E003")]
+
+
 def check_direct_connection() -> list[checks.CheckMessage]:
     """Connect as the commands of `manage.py` do, with an option that a pooler refuses."""
     try:
@@ -61,77 +68,37 @@ def check_direct_connection() -> list[checks.CheckMessage]:
     return []
 
 
-@database_check
 def check_pooler() -> list[checks.CheckMessage]:
     """Tell whether the setting of the pooler is right, and whether the time limits are in force."""
     past_pooler = settings.DATABASE_DIRECT and settings.DATABASE_URL_DIRECT
     if connection.vendor != "postgresql" or past_pooler:
         return []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid(), current_setting('lock_timeout') <> '0'")
-        pid, limited = cursor.fetchone()
-    found: list[checks.CheckMessage] = []
+        cursor.execute("SELECT current_setting('lock_timeout') <> '0'")
+        (limited,) = cursor.fetchone()
+    if limited:
+        return []
     if settings.DATABASE_POOLER == "none":
         message = "A pooler is mistaken for a direct connection: it ignores startup options."
         hint = "Set DATABASE_POOLER=transaction."
-        return found if limited else [checks.Error(message, hint=hint, id="config.E002")]
-    if not limited:
-        hint = "ALTER ROLE name SET lock_timeout = '2s'; and the other limits in README, PgBouncer."
-        found.append(checks.Warning("The role has no time limits.", hint=hint, id="config.W003"))
-    # A pooler makes up the process id that it tells its client.
-    if pid == connection.connection.info.backend_pid:
-        hint = "Set DATABASE_POOLER=none. Then statements are prepared, which halves the database's work."
-        return [*found, checks.Info("DATABASE_URL names no pooler.", hint=hint, id="config.I002")]
-    return found + check_pgbouncer()
+        return [checks.Error(message, hint=hint, id="config.E002")]
+    hint = "ALTER ROLE name SET lock_timeout = '2s'; and the other limits in README, PgBouncer."
+    return [checks.Warning("The role has no time limits.", hint=hint, id="config.W003")]
 
 
-def check_pgbouncer() -> list[checks.CheckMessage]:
-    """Warn of a PgBouncer with published holes. Only its `stats_users` may ask for its version."""
-    try:
-        limits: dict[str, Any] = {"connect_timeout": 3, "autocommit": True}
-        with psycopg.connect(settings.DATABASE_URL, dbname="pgbouncer", **limits) as console:
-            version = str(console.execute("SHOW VERSION").fetchone())
-    except psycopg.Error:
-        return []
-    number = tuple(map(int, re.findall(r"\d+", version)))
-    hint = "Upgrade it, or see in `apt changelog pgbouncer` whether Debian's package has the fixes."
-    message = f"PgBouncer {'.'.join(map(str, number))} is older than 1.25.2, which closes published holes."
-    return [checks.Warning(message, hint=hint, id="config.W004")] if number < SAFE_PGBOUNCER else []
-
-
-@database_check
-def check_migrations() -> list[checks.CheckMessage]:
-    """Compare the migrations that are applied with those of this release."""
-    executor = MigrationExecutor(connection)
-    known = executor.loader
-    if missing := executor.migration_plan(known.graph.leaf_nodes()):
-        message = f"{len(missing)} not applied, from {missing[0][0]} on."
-        hint = "Run: python manage.py migrate"
-        return [checks.Error(message, hint=hint, id="config.E003")]
-    newer = [".".join(key) for key in known.applied_migrations.keys() - known.disk_migrations.keys()]
-    hint = "A newer release has migrated the database. Install that release here too."
-    message = f"Applied and unknown to this release: {', '.join(sorted(newer))}."
-    return [checks.Warning(message, hint=hint, id="config.W005")] if newer else []
-
-
-@database_check
 def check_clock() -> list[checks.CheckMessage]:
     """Compare this machine's clock with the database's. SQLite has none."""
     if connection.vendor != "postgresql":
         return []
-    before = time.time()
     with connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float")
-        theirs = cursor.fetchone()[0]
-    # What the query took is no difference.
-    difference = max(before - theirs, theirs - time.time())
+        difference = abs(time.time() - cursor.fetchone()[0])
     message = f"This machine's clock and the database's differ by {difference:.0f} s."
     hint = "Synchronise both by NTP: tokens have the time of the one, and tasks that of the other."
     error = checks.Error(message, hint=hint, id="config.E004")
     return [error] if difference > MAX_CLOCK_DIFFERENCE_SECONDS else []
 
 
-@database_check
 def check_indexes() -> list[checks.CheckMessage]:
     """Find indexes of the models that the database does not have, or has and cannot use."""
     found: list[checks.CheckMessage] = []
@@ -150,3 +117,10 @@ def check_indexes() -> list[checks.CheckMessage]:
                 hint = f"Run in the database: REINDEX INDEX CONCURRENTLY {name};"
                 found.append(checks.Error(f"Index {name} is not valid.", hint=hint, id="config.E006"))
     return found
+
+
+# Each is a line of `manage.py doctor`. `migrate` must not run them: it is the remedy of some.
+DATABASE_CHECKS = (
+    *(check_connection, check_migrations, check_direct_connection, check_pooler, check_clock),
+    *(check_indexes, check_list_index, check_counters),
+)

@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, InterfaceError
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.response import Response
 
+from config.checks import check_connection, check_migrations
 from config.rest.problems import Problem
 from config.rest.strict import PublicView
 
@@ -36,15 +36,10 @@ class ReadyView(PublicView):
     def get(self, *_: Any) -> Response:
         """Check that the service can serve requests. 503 names what is missing."""
         try:
-            if ReadyView.migrated:
-                connection.ensure_connection()
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
-            else:
-                executor = MigrationExecutor(connection)
-                if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-                    raise Problem("service_unavailable", "Migrations have not been applied.")
-                ReadyView.migrated = True
+            check_connection()
+            if not ReadyView.migrated and check_migrations():
+                raise Problem("service_unavailable", "Migrations have not been applied.")
+            ReadyView.migrated = True
         except (DatabaseError, InterfaceError):
             raise Problem("service_unavailable", "The database cannot be reached.") from None
         return Response(HEALTHY)

@@ -52,8 +52,6 @@ class ProblemMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        limits = settings.MAX_BODY_SIZES.values()
-        self.lowest_limit = min(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, *limits)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response, as a problem if it is an error."""
@@ -79,7 +77,7 @@ class ProblemMiddleware:
             return Problem("length_required")
         length = request.META.get("CONTENT_LENGTH") or "0"
         size = int(length) if length.isdecimal() else 0
-        if size > self.lowest_limit and size > (limit := max_body_size(request.path_info)):
+        if size and size > (limit := max_body_size(request.path_info)):
             unit, name = (KIB, "KiB") if limit < MIB else (MIB, "MiB")
             return Problem("content_too_large", f"The body is larger than {limit // unit} {name}.")
         return None
@@ -98,10 +96,6 @@ class HostMiddleware(CommonMiddleware):
     token and its body would have crossed the network a second time, and the client would not notice.
     """
 
-    def __init__(self, get_response: GetResponse) -> None:
-        super().__init__(get_response)
-        self.https_required = settings.SECURE_SSL_REDIRECT
-
     def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]  # Django only redirects
         """Return the refusal, or None."""
         if request.path_info.startswith("/health"):
@@ -111,7 +105,7 @@ class HostMiddleware(CommonMiddleware):
         except DisallowedHost as wrong:
             return bad_request(request, wrong)
         # SecurityMiddleware has redirected everything else.
-        if self.https_required and not request.is_secure():
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return problem_response(request, Problem("https_required"))
         return None
 

@@ -4,21 +4,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 from rest_framework.exceptions import ValidationError
 
-from config.db.changelist import MAX_LISTED, BoundedAdmin, ChosenFilter
+from config.admin import MAX_LISTED, BoundedAdmin, ChosenFilter
 from config.rest.fields import parse_uuid
 from tasks.filters import SearchField
 from tasks.forms import TaskForm
@@ -82,40 +78,12 @@ class TaskAdmin(BoundedAdmin):
         *("id", "owner", "title", "description", "completed", "completed_at"),
         *("created_at", "updated_at", "version", "deleted_at", "opened_version"),
     )
-    readonly_fields = (
-        "id",
-        "completed",
-        "completed_at",
-        "created_at",
-        "updated_at",
-        "version",
-        "deleted_at",
-    )
+    readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at", "version", "deleted_at")
     actions = ("complete", "trash", "restore")
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         """Return the filters. In the list of one owner there are more."""
         return self.list_filter + (self.list_filter_of_one_owner if is_of_one_owner(request) else ())
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the pages, and the addresses of the form's buttons."""
-        view = self.admin_site.admin_view(require_POST(self.move))
-        moves = [
-            path(f"<path:object_id>/{name}/", view, {"action": name}, name=f"tasks_task_{name}")
-            for name in MOVES
-        ]
-        return [*moves, *super().get_urls()]
-
-    def move(self, request: HttpRequest, object_id: str, action: str) -> HttpResponseBase:
-        """Move one task to the trash, or restore it."""
-        task = self.get_object(request, unquote(object_id))
-        if not self.has_change_permission(request, task):
-            raise PermissionDenied
-        if task is not None:
-            getattr(self, action)(request, Task.objects.owned_by(task.owner_id).filter(pk=task.pk))
-            self.log_change(request, task, MOVES[action])
-        # The form says so if the task is gone.
-        return HttpResponseRedirect(reverse("admin:tasks_task_change", args=[object_id]))
 
     def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Return all fields of a task, or those that a new task needs."""
@@ -146,22 +114,30 @@ class TaskAdmin(BoundedAdmin):
     @admin.display(description="owner")
     def owner_link(self, task: Task) -> str:
         """Return a link to the owner's account."""
-        page = admin_urlname(get_user_model()._meta, SafeString("change"))  # noqa: SLF001  (documented)
-        return format_html('<a href="{}">{}</a>', reverse(page, args=[task.owner_id]), task.owner)
+        model = get_user_model()._meta  # noqa: SLF001  (documented)
+        address = reverse(f"admin:{model.app_label}_{model.model_name}_change", args=[task.owner_id])
+        return format_html('<a href="{}">{}</a>', address, task.owner)
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Show the form without Django's link to the deletion. `submit_line.html` has it."""
-        return super().render_change_form(request, {**context, "show_delete": False}, *args, **kwargs)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show or save the form."""
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show or save the form, or do what another button of it says."""
+        if pressed := MOVES.keys() & request.POST.keys():
+            return self.move(request, object_id, pressed.pop())
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            return super().change_view(request, object_id, *args, **kwargs)
         except Overtaken:
             # Once more: now the form sees the other change, or the page that the task is gone.
-            return super().changeform_view(request, *args, **kwargs)
+            return super().change_view(request, object_id, *args, **kwargs)
+
+    def move(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Move one task to the trash, or restore it."""
+        task = self.get_object(request, unquote(object_id))
+        if not self.has_change_permission(request, task):
+            raise PermissionDenied
+        if task is not None:
+            getattr(self, name)(request, Task.objects.owned_by(task.owner_id).filter(pk=task.pk))
+            self.log_change(request, task, MOVES[name])
+        # The form says so if the task is gone.
+        return HttpResponseRedirect(request.path)
 
     def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Store only the fields that were edited, as the API does. Raises Overtaken."""

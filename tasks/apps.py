@@ -1,6 +1,5 @@
 """The tasks app."""
 
-from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -13,8 +12,7 @@ class TasksConfig(AppConfig):
     verbose_name = "Tasks"
 
     def ready(self) -> None:
-        """Register the system checks, and connect to the signal that an account is being deleted."""
-        import_module("tasks.checks")
+        """Connect to the signal that an account is being deleted."""
         from users.deletion import account_deletion  # noqa: PLC0415  (models must be loaded first)
 
         account_deletion.connect(lock_counter, dispatch_uid="tasks.lock_counter")

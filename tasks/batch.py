@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from config.rest.fields import FlagField, OptionField, ShortListField, TextField
-from config.rest.openapi import PROBLEM_REFERENCE
+from config.rest.openapi import PROBLEM_REFERENCE, REQUEST_ID
 from config.rest.problems import Problem
 from config.rest.strict import StrictSerializer
 from tasks.etags import IfMatchField
@@ -46,7 +46,7 @@ class OperationSerializer(StrictSerializer):
         return attrs
 
 
-TASK_ID, REQUEST_ID = "0199d2a4-6b1c-7d20-8c11-2e3f4a5b6c7d", "1f6f1c1e-4d2b-4c6e-9a55-0c8f5b7c2d11"
+TASK_ID = "0199d2a4-6b1c-7d20-8c11-2e3f4a5b6c7d"
 BATCH_EXAMPLE = {
     "atomic": False,
     "operations": [

@@ -1,11 +1,10 @@
-"""Checks of the stored tasks, one line each of `manage.py doctor`."""
+"""Checks of the stored tasks, which `manage.py doctor` runs."""
 
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.db.models import BigIntegerField, Exists, OuterRef
 from django.db.models.functions import Coalesce
 
-from config.db.checks import database_check
 from tasks.models import ChangeCounter, Task
 
 # The database reads a small owner's tasks as it likes.
@@ -13,7 +12,6 @@ MANY_TASKS = 1000
 SHOWN = 3
 
 
-@database_check
 def check_list_index() -> list[checks.CheckMessage]:
     """Explain the list of the owner who has written most."""
     counter = ChangeCounter.objects.order_by("-change_seq").first()
@@ -27,7 +25,6 @@ def check_list_index() -> list[checks.CheckMessage]:
     return [checks.Warning(message, hint=hint, id="tasks.W001")]
 
 
-@database_check
 def check_counters() -> list[checks.CheckMessage]:
     """Find counters whose user is gone, and users who have a task past their counter."""
     users = get_user_model().objects

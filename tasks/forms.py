@@ -1,7 +1,7 @@
 """The form of a task in the admin."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
@@ -68,8 +68,6 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
             for name in {"title", "description"} & set(self.changed_data):
                 self.add_error(name, f"Stored now: {getattr(self.instance, name)}")
             self.add_error(None, OVERTAKEN)
-            self.data = {
-                **{name: self.data[name] for name in self.data},
-                "opened_version": str(self.instance.version),
-            }
+            # Not as `{**data}`, which would have a list for each name.
+            self.data = cast("Any", self.data).dict() | {"opened_version": str(self.instance.version)}
         return self.cleaned_data

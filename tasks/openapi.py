@@ -15,39 +15,31 @@ from tasks.operations import KEY_PATTERN, OPERATIONS
 from tasks.serializers import CompletionSerializer, TaskSerializer
 
 
-def header(name: str, status: int, description: str) -> OpenApiParameter:
-    """Return a header of the responses with this status."""
-    return OpenApiParameter(
-        name, OpenApiTypes.STR, OpenApiParameter.HEADER, response=[status], description=description
-    )
-
-
-def request_header(name: str, pattern: str, description: str) -> OpenApiParameter:
-    """Return an optional header of the request, whose value matches the pattern."""
-    return OpenApiParameter(
-        name, OpenApiTypes.STR, OpenApiParameter.HEADER, pattern=pattern, description=description
-    )
+def header(name: str, description: str, **options: Any) -> OpenApiParameter:
+    """Return a header: of the request, or with `response` of the responses with these statuses."""
+    options["description"] = description
+    return OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.HEADER, **options)
 
 
 UNCHANGED = OpenApiResponse(description="Nothing has changed.")
-ETAG = header("ETag", 200, "The version. Send it as `If-Match` or `If-None-Match`.")
-IF_MATCH = request_header("If-Match", TAGS_PATTERN, "Write only if the task is at this version, else 412.")
-IF_NONE_MATCH = request_header(
-    "If-None-Match", TAGS_PATTERN, "The `ETag` of an earlier response: 304 if it is unchanged."
+ETAG = header("ETag", "The version. Send it as `If-Match` or `If-None-Match`.", response=[200])
+IF_MATCH = header("If-Match", "Write only if the task is at this version, else 412.", pattern=TAGS_PATTERN)
+IF_NONE_MATCH = header(
+    "If-None-Match", "The `ETag` of an earlier response: 304 if it is unchanged.", pattern=TAGS_PATTERN
 )
 LIST_HEADERS = [
-    header("ETag", 200, "Weak. Changes with every change to the user's tasks."),
-    header("Link", 200, "The URLs of the next and the previous page. RFC 8288."),
-    header("Next-Cursor", 200, "The cursor of the next page. Absent on the last page."),
-    header("X-Total-Count", 200, "How many tasks match, if `count=true`."),
+    header("ETag", "Weak. Changes with every change to the user's tasks.", response=[200]),
+    header("Link", "The URLs of the next and the previous page. RFC 8288.", response=[200]),
+    header("Next-Cursor", "The cursor of the next page. Absent on the last page.", response=[200]),
+    header("X-Total-Count", "How many tasks match, if `count=true`.", response=[200]),
 ]
 CREATE_HEADERS = [
-    request_header(
-        "Idempotency-Key", KEY_PATTERN, "1 to 255 visible ASCII characters. A new key for each task."
+    header(
+        "Idempotency-Key", "1 to 255 visible ASCII characters. A new key for each task.", pattern=KEY_PATTERN
     ),
-    header("ETag", 201, "The version."),
-    header("Idempotent-Replayed", 201, "`true` if an earlier request created the task."),
-    header("Location", 201, "The URL of the task."),
+    header("ETag", "The version.", response=[201]),
+    header("Idempotent-Replayed", "`true` if an earlier request created the task.", response=[201]),
+    header("Location", "The URL of the task.", response=[201]),
 ]
 CREATION = ("id_unavailable", "task_deleted", "idempotency_mismatch")
 CHANGE = ("read_only_field", "precondition_failed")

@@ -1,13 +1,13 @@
 """The admin of accounts, groups and sessions. It shows no token and no hash.
 
-Only a superuser changes permissions, and anything of an operator: see `operators.py`.
+Only a superuser changes permissions, and anything of an operator: an account that is staff or superuser, and
+its sessions. Otherwise staff who may change users could make themselves superusers.
 """
 
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -18,13 +18,11 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
-from config.db.changelist import BoundedAdmin, ChosenFilter
+from config.admin import BoundedAdmin, ChosenFilter
 from config.rest.problems import Problem
 from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
-from users.operators import OperatorsAdmin, is_operator, log_permissions, operators
 from users.throttles import throttle_login
 
 PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -49,9 +47,6 @@ class ThrottledLoginForm(AdminAuthenticationForm):
 
 
 admin.site.login_form = ThrottledLoginForm
-admin.site.site_header = admin.site.site_title = "Task API"
-# The start page lists the few tables. A second list beside every page leaves the rows too little room.
-admin.site.enable_nav_sidebar = False
 
 
 class LocalEmailMixin:
@@ -83,6 +78,45 @@ class UserForm(LocalEmailMixin, UserChangeForm):
     """Changes an account."""
 
 
+def is_operator(user: User) -> bool:
+    """Return whether an account is staff or superuser."""
+    return user.is_staff or user.is_superuser
+
+
+class OperatorsAdmin(BoundedAdmin):
+    """An admin of rows that belong to an account. Those of operators are a superuser's to change."""
+
+    def may_manage(self, request: HttpRequest, row: Any) -> bool:
+        """Return whether the operator may change the row. Without one, whether there may be some."""
+        # A row without a user is the account itself.
+        account = getattr(row, "user", row)
+        return row is None or cast("User", request.user).is_superuser or not is_operator(account)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the operator may change rows, or this one."""
+        return super().has_change_permission(request, obj) and self.may_manage(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the operator may delete rows, or this one."""
+        return super().has_delete_permission(request, obj) and self.may_manage(request, obj)
+
+    def manageable(self, request: HttpRequest, rows: Any) -> Any:
+        """Return the rows that the operator may change, and say how many are left out."""
+        manageable = [row.pk for row in rows if self.may_manage(request, row)]
+        if left_out := len(rows) - len(manageable):
+            text = f"Left out {left_out}: only a superuser changes the accounts and sessions of staff."
+            self.message_user(request, text, messages.WARNING)
+        return rows.filter(pk__in=manageable)
+
+
+def log_permissions(request: HttpRequest, changed: list[str], user_id: str | None, **ids: Any) -> None:
+    """Log a security event if permissions were changed."""
+    if changed:
+        log_event(
+            "admin_permission_changed", user_id, operator_id=str(request.user.pk), fields=changed, **ids
+        )
+
+
 @admin.register(User)
 class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     """Accounts: search, deactivate, reset the password, end sessions."""
@@ -102,7 +136,7 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
         ("Times", {"fields": ("created_at", "last_login")}),
     )
     readonly_fields = ("id", "password_link", "belongings", "issuer", "subject", "created_at", "last_login")
-    actions = ("deactivate", "end_sessions", "delete_selected")
+    actions = ("deactivate", "end_sessions")
 
     def get_readonly_fields(self, request: HttpRequest, _obj: User | None = None) -> tuple[str, ...]:
         """Make permissions read-only for all but superusers."""
@@ -112,10 +146,9 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Save, and log what changed of the permissions, or whether an operator is active."""
         super().save_related(request, form, formsets, change)
-        watched = (*PERMISSION_FIELDS, *(("is_active",) if is_operator(form.instance) else ()))
-        log_permissions(
-            request, [name for name in form.changed_data if name in watched], form.instance.id_for_logs
-        )
+        watched = (*PERMISSION_FIELDS, "is_active") if is_operator(form.instance) else PERMISSION_FIELDS
+        changed = [name for name in form.changed_data if name in watched]
+        log_permissions(request, changed, form.instance.id_for_logs)
 
     def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete the accounts one by one, because `User.delete` does more than the rows."""
@@ -130,25 +163,19 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     @admin.display(description="owns")
     def belongings(self, user: User) -> str:
         """Return links to the lists of the user's sessions, tasks and whatever else the admin has of them."""
-        models = {
-            relation.related_model._meta: f"{relation.field.name}__id__exact={user.pk}"  # noqa: SLF001  (documented)
-            for relation in User._meta.related_objects  # noqa: SLF001  (the same)
-            if admin.site.is_registered(relation.related_model)
-        }
-        links = [
-            (
-                f"{reverse(admin_urlname(options, SafeString('changelist')))}?{query}",
-                options.verbose_name_plural,
-            )
-            for options, query in models.items()
-        ]
-        return format_html_join(", ", '<a href="{}">{}</a>', links)
+        links = []
+        for relation in User._meta.related_objects:  # noqa: SLF001  (documented)
+            if admin.site.is_registered(relation.related_model):
+                model = relation.related_model._meta  # noqa: SLF001  (the same)
+                address = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
+                links.append((address, relation.field.name, user.pk, model.verbose_name_plural))
+        return format_html_join(", ", '<a href="{}?{}__id__exact={}">{}</a>', links)
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Deactivate the accounts, except the operator's own."""
         others = self.manageable(request, queryset).exclude(pk=str(request.user.pk)).filter(is_active=True)
-        locked_out = list(others.filter(operators()))
+        locked_out = [user for user in others if is_operator(user)]
         self.message_user(request, f"Deactivated {others.update(is_active=False)} users.")
         for user in locked_out:
             log_permissions(request, ["is_active"], user.id_for_logs)
@@ -171,17 +198,11 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
 
     search_help_text = "A part of the name."
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002  (Django's signature)
         """Return whether the operator is a superuser."""
         return cast("User", request.user).is_superuser
 
-    def has_change_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
-        """Return whether the operator is a superuser."""
-        return cast("User", request.user).is_superuser
-
-    def has_delete_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
-        """Return whether the operator is a superuser."""
-        return cast("User", request.user).is_superuser
+    has_add_permission = has_delete_permission = has_change_permission
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Save, and log that the permissions of the members changed."""
@@ -200,14 +221,13 @@ class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
 class SessionAdmin(OperatorsAdmin):
     """Sessions: search and end."""
 
-    account_field = "user"
     list_display = ("id", "user", "created_at", "last_refreshed_at", "expires_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at", ("user", ChosenFilter))
     list_select_related = ("user",)
     search_fields = ("user__email", "user__subject", "id")
     search_help_text = "A part of the user's e-mail or subject, or of the session's id."
     fields = list_display
-    actions = ("end", "delete_selected")
+    actions = ("end",)
 
     def has_add_permission(self, *_: Any) -> bool:
         """Return False: a session begins by signing in."""
@@ -217,11 +237,7 @@ class SessionAdmin(OperatorsAdmin):
         """Return False: a session is ended, not edited."""
         return False
 
-    def has_end_permission(self, request: HttpRequest) -> bool:
-        """Return whether the operator may delete sessions."""
-        return self.has_delete_permission(request)
-
-    @admin.action(description="End selected sessions", permissions=["end"])
+    @admin.action(description="End selected sessions", permissions=["delete"])
     def end(self, request: HttpRequest, queryset: SessionQuerySet) -> None:
         """End the sessions. Their access tokens are refused at once."""
         self.message_user(request, f"Ended {self.manageable(request, queryset).end()} sessions.")

@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from django.contrib import admin
+from django.contrib.admin import site
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from config.db import changelist
+from config import admin
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from users.models import Session, User
@@ -30,8 +30,8 @@ def as_operator(client, admin_user):
 @pytest.fixture
 def few(monkeypatch):
     """A list has at most 20 rows, 10 to a page."""
-    monkeypatch.setattr(changelist, "MAX_LISTED", 20)
-    monkeypatch.setattr(admin.site.get_model_admin(Task), "list_per_page", 10)
+    monkeypatch.setattr(admin, "MAX_LISTED", 20)
+    monkeypatch.setattr(site.get_model_admin(Task), "list_per_page", 10)
 
 
 def texts(client, **query):
@@ -73,7 +73,7 @@ def test_no_list_counts_a_table(as_operator, address, query, alice):
     counts = [each["sql"] for each in captured if "COUNT(" in each["sql"]]
     # None where a search finds no owner.
     assert len(counts) == (query.get("q") != "milk" or address != TASKS)
-    assert all(f"LIMIT {changelist.MAX_LISTED + 1}" in count for count in counts)
+    assert all(f"LIMIT {admin.MAX_LISTED + 1}" in count for count in counts)
 
 
 def test_tasks_are_in_the_order_of_the_one_index_over_all_owners(as_operator):

@@ -5,13 +5,13 @@ import socket
 import pytest
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
-from django.core.checks.registry import registry
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from config import checks
 from config.tests.diagnosis import database, diagnosis, doctor
 from config.tests.imitation import imitation
 from config.tests.serving import free_port
+from tasks.checks import check_counters
 
 PASSWORD = "Tr0ub4dor"
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
@@ -78,14 +78,9 @@ def test_a_host_that_is_silent_is_waited_for_no_longer_than_the_limit():
 
 
 def test_tables_that_are_missing_send_the_operator_to_migrate(tmp_path):
-    (counters,) = (
-        check
-        for check in registry.get_checks(include_deployment_checks=True)
-        if check.__name__ == "check_counters"
-    )
-    with database(f"sqlite:///{tmp_path}/empty.sqlite3"):
-        (fault,) = counters(app_configs=None, databases=["default"])
-        assert counters(app_configs=None, databases=None) == []
+    with database(f"sqlite:///{tmp_path}/empty.sqlite3"), pytest.raises(DatabaseError) as raised:
+        check_counters()
+    fault = checks.explain(raised.value)
     assert (fault.level, fault.msg) == (
         django_checks.ERROR,
         "The database has no such table or column.",
@@ -124,51 +119,22 @@ def test_the_direct_url_is_tried_too(settings):
 # --- the pooler --------------------------------------------------------------
 
 
-def pooler(limited, version="PgBouncer 1.25.2"):
-    """Answer as PgBouncer does. The process id is another one than at the start."""
-
-    def answer(sql):
-        if sql == "SHOW VERSION":
-            return version and [version]
-        return ["77", limited] if "pg_backend_pid" in sql else ["1"]
-
-    return answer
-
-
-def pooler_lines(settings, mode, answer):
+def pooler_lines(settings, mode, limited):
     settings.DATABASE_POOLER = mode
-    with imitation(answer=answer) as url, database(url):
+    with imitation(answer=lambda sql: [limited] if "lock_timeout" in sql else ["1"]) as url, database(url):
         settings.DATABASE_URL = url
         return [(type(found).__name__, found.msg) for found in checks.check_pooler()]
 
 
 def test_a_pooler_that_ignores_startup_options_is_mistaken_for_a_direct_connection(settings):
-    ((kind, said),) = pooler_lines(settings, "none", pooler("f"))
+    ((kind, said),) = pooler_lines(settings, "none", "f")
     assert (kind, "A pooler is mistaken for a direct connection" in said) == ("Error", True)
 
 
-@pytest.mark.parametrize(
-    ("limited", "version", "expected"),
-    [
-        ("t", "PgBouncer 1.25.2", []),
-        ("t", "PgBouncer 1.26.0", []),
-        ("t", None, []),
-        ("f", "PgBouncer 1.25.2", ["The role has no time limits."]),
-        ("t", "PgBouncer 1.18.0", ["PgBouncer 1.18.0 is older than 1.25.2, which closes published holes."]),
-    ],
-)
-def test_a_pooler_is_warned_of(settings, limited, version, expected):
-    found = pooler_lines(settings, "transaction", pooler(limited, version))
+@pytest.mark.parametrize(("limited", "expected"), [("t", []), ("f", ["The role has no time limits."])])
+def test_a_role_without_time_limits_is_warned_of(settings, limited, expected):
+    found = pooler_lines(settings, "transaction", limited)
     assert found == [("Warning", said) for said in expected]
-
-
-@on_postgresql
-@direct
-def test_a_pooler_that_is_none_is_only_mentioned(settings):
-    settings.DATABASE_POOLER = "transaction"
-    line, remedy = diagnosis("pooler")
-    assert line == "ok       pooler: DATABASE_URL names no pooler."
-    assert "Set DATABASE_POOLER=none" in remedy
 
 
 @on_postgresql

@@ -10,7 +10,7 @@ OURS = {"config", *APPS}
 # None of these names answers "where is the rule about X?".
 NAMELESS = {"common", "core", "helpers", "selectors", "services", "utils", "api"}
 # What the apps may import of config.
-SHARED = ("config.rest", "config.db")
+SHARED = ("config.rest", "config.db", "config.admin")
 # The one import from app to app: tasks take part in the deletion of an account.
 EXCEPTION = ("tasks/apps.py", "users.deletion")
 
@@ -55,7 +55,7 @@ def is_forbidden(path, module, *, for_types):
     """Return whether the module at this path must not import that one."""
     if module.startswith(".") or (NAMELESS & set(module.split(".")) and is_of(module, *OURS)):
         return True
-    if path.startswith(("config/rest/", "config/db/")):
+    if path.startswith(("config/rest/", "config/db/", "config/admin.py")):
         return is_of(module, *OURS) and not is_of(module, *SHARED)
     home = path.partition("/")[0]
     if home not in APPS or not is_of(module, *OURS - {home}):
@@ -119,6 +119,8 @@ def test_every_module_imports_the_right_way():
         ("config/rest/strict.py", "from users.models import User"),
         ("config/rest/strict.py", "from config import settings"),
         ("config/db/prepared.py", "if TYPE_CHECKING:\n    from tasks.models import Task"),
+        ("config/admin.py", "from users.models import User"),
+        ("tasks/admin.py", "from config.administration import BoundedAdmin"),
     ],
 )
 def test_an_import_the_wrong_way_is_found(path, source):
@@ -130,6 +132,7 @@ def test_an_import_the_wrong_way_is_found(path, source):
     [
         ("users/views.py", "from config.rest.problems import Problem"),
         ("users/models.py", "from config.db.prepared import prepared"),
+        ("users/admin.py", "from config.admin import BoundedAdmin"),
         ("users/views.py", "from django.core import checks\nimport rest_framework.utils.urls"),
         ("tasks/models.py", "if TYPE_CHECKING:\n    from users.models import User"),
         ("tasks/models.py", "import tasks_of_somebody_else\nimport user_agents"),

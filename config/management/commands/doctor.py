@@ -7,11 +7,12 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core import checks
-from django.core.checks.registry import registry
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError
 
-# A database that cannot be reached or is not migrated fails all later checks.
-FIRST = ("check_connection", "check_migrations")
+from config.checks import DATABASE_CHECKS, check_connection, check_migrations
+from config.db.faults import explain
+
 LABELS = ((checks.ERROR, "fault"), (checks.WARNING, "warning"), (checks.DEBUG, "ok"))
 
 
@@ -27,15 +28,15 @@ class Command(BaseCommand):
         versions = f"{settings.SERVICE} {settings.VERSION}, Django {django.__version__}, Python {python}"
         self.stdout.write(versions)
         faults = self.report("settings", checks.run_checks(include_deployment_checks=True))
-        ours = {
-            check.__name__: check  # type: ignore[attr-defined]  # a check is a function
-            for check in registry.get_checks(include_deployment_checks=True)
-            if checks.Tags.database in check.tags
-        }
-        for name in (*FIRST, *sorted(ours.keys() - FIRST)):
-            found = self.report(name, ours[name](app_configs=None, databases=["default"]))
+        for check in DATABASE_CHECKS:
+            try:
+                messages = check()
+            except (DatabaseError, InterfaceError) as fault:
+                messages = [explain(fault)]
+            found = self.report(check.__name__.removeprefix("check_").replace("_", " "), messages)
             faults += found
-            if found and name in FIRST:
+            # A database that cannot be reached or is not migrated fails all later checks.
+            if found and check in {check_connection, check_migrations}:
                 self.stdout.write("skipped  the other checks of the database")
                 break
         if faults:
@@ -52,6 +53,5 @@ class Command(BaseCommand):
 def line(name: str, message: checks.CheckMessage) -> str:
     """Return a message of a check, with the remedy on a line of its own."""
     label = next(label for level, label in LABELS if message.level >= level)
-    title = name.removeprefix("check_").replace("_", " ")
     remedy = f"\n         {message.hint}" if message.hint else ""
-    return f"{label:7}  {title}: {message.msg}".rstrip(": ") + remedy
+    return f"{label:7}  {name}: {message.msg}".rstrip(": ") + remedy

@@ -1,17 +1,9 @@
-"""Checks that read the database, and what they return when the database itself fails.
-
-`manage.py doctor` and `check --deploy --database default` run them. `migrate` must not, because it is
-the remedy for some. Therefore they are deployment checks.
-"""
+"""What the exceptions of a database mean, and the remedy of each: `manage.py doctor` prints both."""
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from django.core import checks
-from django.db import DatabaseError, InterfaceError
 
-Check = Callable[[], list[checks.CheckMessage]]
 # What libpq, psycopg, PgBouncer and SQLite say, what it means, and the remedy.
 REASONS = (
     (
@@ -78,17 +70,3 @@ def explain(fault: Exception, url: str = "DATABASE_URL") -> checks.CheckMessage:
     unknown = f"The database fails: {type(fault).__name__}.", "See the database's log. {url} names it."
     meaning, remedy = next(found, unknown)
     return checks.Error(meaning, hint=remedy.format(url=url), id="config.E001")
-
-
-def database_check(check: Check) -> Check:
-    """Register a check that reads the database. A database that fails is its fault."""
-
-    def run(*, databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-        try:
-            return check() if databases else []
-        except (DatabaseError, InterfaceError) as fault:
-            return [explain(fault)]
-
-    run.__name__ = check.__name__
-    checks.register(run, checks.Tags.database, deploy=True)
-    return check

@@ -1,4 +1,4 @@
-"""Lists of the admin that cost the same for a table of any size, and take parameters of any form."""
+"""What the admin's pages have in common: lists that cost the same for any table and take any parameters."""
 
 from typing import Any, cast
 
@@ -14,6 +14,10 @@ from django.utils.functional import cached_property
 
 MAX_LISTED = 1000
 NOT_SHOWN = "The list cannot be shown like that. Nothing is filtered now."
+
+admin.site.site_header = admin.site.site_title = "Task API"
+# The start page lists the few tables. A second list beside every page leaves the rows too little room.
+admin.site.enable_nav_sidebar = False
 
 
 class MoreThan(int):
