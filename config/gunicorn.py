@@ -3,7 +3,9 @@
 What runs in gunicorn's processes is tested with a real server, which coverage does not see.
 """
 
+import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -40,6 +42,13 @@ worker_connections = 512
 control_socket_disable = True
 
 
+def leave_out_quotation(record: logging.LogRecord) -> bool:  # pragma: no cover  (in gunicorn's processes)
+    """Leave out what gunicorn quotes of a request that it refuses: a query or a token may be there."""
+    if str(record.msg).startswith("Invalid request from ip="):
+        record.msg = re.sub(r""": ['"].*""", ".", record.msg, flags=re.DOTALL)
+    return True
+
+
 def on_starting(server: Any) -> None:  # pragma: no cover  (in the master process)
     """Refuse to start if the port is taken. Two services would silently share its connections.
 
@@ -50,6 +59,7 @@ def on_starting(server: Any) -> None:  # pragma: no cover  (in the master proces
         before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOP_SIGNALS),
         after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOP_SIGNALS),
     )
+    server.log.error_log.addFilter(leave_out_quotation)
     if reuse_port:
         # The master has no socket, so its own line has no address: see when_ready().
         server.log.error_log.addFilter(lambda record: record.msg != "Listening at: %s (%s)")

@@ -124,7 +124,10 @@ class AdminOnlyMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         """Return the response."""
         is_admin = request.path_info.startswith("/admin/")
-        # PostgreSQL stores no NUL, and Django's filters and look-ups would send it there.
-        if is_admin and "%00" in request.META["QUERY_STRING"]:
-            return HttpResponseBadRequest("An address of the admin has no NUL character.")
+        # PostgreSQL stores no NUL, and Django's look-ups would send it there. Cookies write it as "\000".
+        if is_admin and (
+            "%00" in request.META["QUERY_STRING"]
+            or "\0" in request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        ):
+            return HttpResponseBadRequest("An address or a cookie of the admin has no NUL character.")
         return (self.get_admin_response if is_admin else self.get_response)(request)

@@ -19,8 +19,9 @@ from config.health import HealthView, ReadyView
 # In the order of their use: Django tries them from the top.
 api = [path("", include("tasks.urls")), path("", include("users.urls"))]
 
-# A POST must not be redirected to a page.
-lead_to = partial(RedirectView.as_view, http_method_names=("get", "head"))
+# A POST must not be redirected to a page. DRF's OPTIONS would fail without a template for it.
+reading = {"http_method_names": ("get", "head")}
+lead_to = partial(RedirectView.as_view, **reading)
 ICONS = Path(drf_spectacular_sidecar.__path__[0], "static/drf_spectacular_sidecar/swagger-ui-dist")
 admin_urls, admin_app, admin_name = admin.site.urls
 # Django's redirect to a row's page outside the admin fails on an id that is no UUID. There are none here.
@@ -32,9 +33,9 @@ urlpatterns = [
     path("api/v1/", include(api)),
     re_path(r"^health/?$", HealthView.as_view()),
     re_path(r"^health/ready/?$", ReadyView.as_view()),
-    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
-    re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(), name="docs"),
-    re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(), name="redoc"),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(**reading), name="schema"),
+    re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(**reading), name="docs"),
+    re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(**reading), name="redoc"),
     path("api/", include(api)),
     path("admin/", (admin_urls, admin_app, admin_name)),
     *(path(page, lead_to(url="/api/docs")) for page in ("", "docs", "api", "api/", "api/v1", "api/v1/")),

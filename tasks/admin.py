@@ -141,7 +141,9 @@ class TaskAdmin(BoundedAdmin):
 
     def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Store only the fields that were edited, as the API does. Raises Overtaken."""
-        edited = {name: form.cleaned_data[name] for name in form.changed_data if name != "owner"}
+        edited = {
+            name: form.cleaned_data[name] for name in {*form.changed_data} - {"owner", "opened_version"}
+        }
 
         def update(writing: Writing) -> None:
             stored = writing.read([obj.pk]).get(obj.pk)

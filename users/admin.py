@@ -150,6 +150,17 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
         changed = [name for name in form.changed_data if name in watched]
         log_permissions(request, changed, form.instance.id_for_logs)
 
+    def get_deleted_objects(self, users: Any, request: HttpRequest) -> tuple[list[str], Any, Any, list[str]]:
+        """Return what a deletion deletes, in numbers. Django would read and list every task."""
+        counts, forbidden = {str(self.opts.verbose_name_plural): len(users)}, set()
+        for model, field in owned_models().items():
+            options = model._meta  # noqa: SLF001  (documented)
+            count = model._default_manager.filter(**{f"{field}__in": users}).count()  # noqa: SLF001  (the same)
+            counts[str(options.verbose_name_plural)] = count
+            if count and not admin.site.get_model_admin(model).has_delete_permission(request):
+                forbidden.add(options.verbose_name)
+        return [str(user) for user in users], counts, forbidden, []
+
     def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete the accounts one by one, because `User.delete` does more than the rows."""
         for user in queryset:
@@ -164,11 +175,10 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     def belongings(self, user: User) -> str:
         """Return links to the lists of the user's sessions, tasks and whatever else the admin has of them."""
         links = []
-        for relation in User._meta.related_objects:  # noqa: SLF001  (documented)
-            if admin.site.is_registered(relation.related_model):
-                model = relation.related_model._meta  # noqa: SLF001  (the same)
-                address = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
-                links.append((address, relation.field.name, user.pk, model.verbose_name_plural))
+        for model, field in owned_models().items():
+            options = model._meta  # noqa: SLF001  (documented)
+            address = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
+            links.append((address, field, user.pk, options.verbose_name_plural))
         return format_html_join(", ", '<a href="{}?{}__id__exact={}">{}</a>', links)
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
@@ -187,6 +197,15 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
         for user in users:
             user.end_all_sessions()
         self.message_user(request, f"Ended all sessions of {len(users)} users.")
+
+
+def owned_models() -> dict[Any, str]:
+    """Return the models of the admin whose rows belong to an account, each with its field of the account."""
+    return {
+        relation.related_model: relation.field.name
+        for relation in User._meta.related_objects  # noqa: SLF001  (documented)
+        if admin.site.is_registered(relation.related_model)
+    }
 
 
 admin.site.unregister(Group)

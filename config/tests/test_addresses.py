@@ -36,6 +36,14 @@ def test_only_reading_leads_there(client, method, path):
     assert answer.headers["Allow"] == "GET, HEAD"
 
 
+@pytest.mark.parametrize("path", ["/api/docs", "/api/redoc", "/api/schema"])
+@pytest.mark.parametrize("method", ["options", "post"])
+def test_a_document_is_only_read(client, method, path):
+    answer = getattr(client, method)(path)
+    assert_problem(answer, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
 def test_openapi_json_is_json(client):
     answer = client.get("/openapi.json", follow=True)
     assert answer.headers["Content-Type"].endswith("json")

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from users.models import Session
 
@@ -126,3 +127,16 @@ def test_the_look_up_of_related_rows_takes_any_parameter(as_operator, text):
     for name in source:
         query = urlencode({**source, name: encoded(TEXTS[text])})
         assert as_operator.get(f"/admin/autocomplete/?{query}").status_code in REFUSALS, query
+
+
+@pytest.mark.parametrize("key", ["abcdefgh\\000", "\\000abcdefgh", "abcdefgh\\377"])
+def test_a_session_cookie_takes_any_character(client, db, key):
+    client.cookies["admin_session"] = ""
+    client.cookies["admin_session"].set("admin_session", key, f'"{key}"')
+    assert client.get("/admin/").status_code in {302, 400}
+
+
+def test_a_new_task_has_no_version(as_operator, alice):
+    data = {"owner": alice.pk, "title": "New", "description": "", "opened_version": "5"}
+    assert as_operator.post("/admin/tasks/task/add/", data).status_code == 302
+    assert Task.objects.owned_by(alice).filter(title="New").exists()

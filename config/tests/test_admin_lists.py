@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.contrib.admin import site
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -97,6 +98,16 @@ def test_an_action_is_done_to_the_ticked_rows_alone(as_operator):
     assert "across all pages" not in as_operator.get(TASKS).content.decode()
 
 
+@pytest.mark.parametrize("path", ["/admin/users/user/", "/admin/users/session/", "/admin/auth/group/"])
+def test_a_search_has_a_few_words(as_operator, alice, path):
+    Session.begin(alice)
+    Group.objects.create(name="alice")
+    for words, found in ((8, 1), (9, 0)):
+        answer = as_operator.get(path, {"q": " ".join(["alice"] * words)})
+        assert len(answer.context["cl"].result_list) == found
+        assert ("Search for up to 8 words." in answer.content.decode()) == (not found)
+
+
 def test_an_account_links_to_what_it_owns(as_operator, alice, bob):
     for owner in (alice, bob):
         TaskFactory(owner=owner, title=f"Of {owner.name}")
@@ -136,3 +147,30 @@ def test_a_page_of_an_account_costs_the_same_however_much_it_owns(
     for _ in range(5):
         Session.begin(user)
     assert cost() == few
+
+
+def test_the_deletion_of_an_account_counts_what_it_owns_and_does_not_list_it(as_operator, alice):
+    TaskFactory.create_batch(3, owner=alice, title="Of Alice")
+    Session.begin(alice)
+    page = reverse("admin:users_user_delete", args=[alice.pk])
+    chosen = {"action": "delete_selected", "_selected_action": [str(alice.pk)]}
+    for answer in (as_operator.get(page), as_operator.post("/admin/users/user/", chosen)):
+        text = answer.content.decode()
+        for counted in ("alice@example.com", "Users: 1", "Sessions: 1", "Tasks: 3"):
+            assert counted in text
+        assert "Of Alice" not in text
+    assert as_operator.post(page, {"post": "yes"}).status_code == 302
+    assert not User.objects.filter(pk=alice.pk).exists()
+
+
+def test_who_may_not_delete_tasks_deletes_no_account_that_has_some(client, alice):
+    staff = UserFactory(is_staff=True)
+    names = ("view_user", "change_user", "delete_user", "delete_session")
+    staff.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(staff)
+    page = reverse("admin:users_user_delete", args=[alice.pk])
+    TaskFactory(owner=alice)
+    assert "your account doesn" in client.get(page).content.decode()
+    assert client.post(page, {"post": "yes"}).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="delete_task"))
+    assert client.post(page, {"post": "yes"}).status_code == 302

@@ -85,6 +85,25 @@ def test_what_no_middleware_can_read_is_a_problem_with_an_id_and_a_line(tmp_path
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_gunicorn_refuses_is_logged_without_its_query_and_its_tokens(tmp_path):
+    refused = [
+        (f"GET /api/v1/tasks?search={SECRET}\xe9",),
+        (f"GET /api/v1/tasks?search={SECRET}'\xe9",),
+        (f"GET api/v1/tasks?search={SECRET}",),
+        ("GET /api/v1/tasks", f"Authorization Bearer {SECRET}"),
+        ("GET /api/v1/tasks", f"Expect: {SECRET}"),
+    ]
+    output = tmp_path / "server.log"
+    with gunicorn(output) as (server, _):
+        statuses = [send(server, *request).status_code for request in refused]
+    assert statuses == [400, 400, 400, 400, 417]
+    text = output.read_text()
+    assert text.count("Invalid request from ip=127.0.0.1: Invalid HTTP request line.\n") == 3
+    assert text.count("Invalid request from") == len(refused)
+    assert SECRET not in text
+
+
+@pytest.mark.django_db(transaction=True)
 def test_odd_but_readable_requests_are_problems(server, subtests):
     for line, code in READABLE.items():
         with subtests.test(line[:40]):
