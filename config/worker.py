@@ -79,7 +79,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
         self.waiting.remove(conn)
 
     def drop(self, conn: Connection) -> None:
-        """Close a connection. An event that is older may do so again."""
+        """Close a connection. Events that the main loop already has may follow."""
         if conn in self.waiting:
             self.stop_waiting(conn)
             self.nr_conns -= 1
@@ -111,9 +111,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
 
     def give_to_thread(self, conn: Connection, _client: Any = None) -> None:
         """Let a thread receive what has arrived, and handle the request if it is complete."""
-        self.stop_waiting(conn)
-        self.busy.add(conn)
-        self.enqueue_req(conn)
+        if conn in self.waiting:
+            self.stop_waiting(conn)
+            self.busy.add(conn)
+            self.enqueue_req(conn)
 
     def handle(self, conn: Connection) -> bool | None:
         """Handle a request, in a thread. Return whether another may follow, or None if it is not complete."""
