@@ -128,6 +128,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Call the application."""
+        # read_head() has sent "100 Continue". gunicorn would do so when the body has already come.
+        req._expected_100_continue = False  # noqa: SLF001
         if conn.must_close:
             req.force_close()
         keepalive: bool = super().handle_request(req, conn)

@@ -254,6 +254,11 @@ def test_only_a_body_that_is_wanted_is_asked_for(server):
         assert_problem(read_response(old), "malformed_json")
 
 
+def test_no_request_waits_for_permission_to_have_no_body(server):
+    with ExitStack() as stack:
+        assert connect(stack, server, f"{HEALTH}Expect: 100-continue\r\n\r\n").recv(12) == b"HTTP/1.1 200"
+
+
 def test_bare_line_feeds_are_refused_at_once(server):
     with ExitStack() as stack:
         client = connect(stack, server, "GET /health HTTP/1.1\nHost: 127.0.0.1\n\n")
