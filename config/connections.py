@@ -31,7 +31,7 @@ CHUNK_BYTES = 64 * 1024
 # gunicorn refuses a head with a bare LF, so it must get one that ends with two.
 HEAD_END = re.compile(rb"\n\r?\n")
 FRAMING = re.compile(rb"\r\n(?:content-length|transfer-encoding):[ \t]*(\d{0,15})", re.IGNORECASE)
-EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
+EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 
 
 class ClientSocket(socket.socket):  # pragma: no cover  (in a worker process)
@@ -100,6 +100,8 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
 
     def begin_request(self, received: bytes) -> None:
         """Forget the previous request. `received` came after it."""
+        # It has what the previous request was read from.
+        self.parser = None
         self.received = bytearray(received)
         self.searched = 0
         # The bytes to wait for. Unknown until the head is complete.
@@ -144,15 +146,12 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
             return
         body = int(found[1] or 0)
         self.must_close = not found[1] or body > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        # gunicorn would send "100 Continue" when the body has already come.
-        head, expects = EXPECT.subn(b"", self.received[:end])
-        self.received[:end] = head
-        self.length = len(head)
         if not self.must_close:
             self.length += body
             self.deadline = time.monotonic() + BODY_SECONDS + body / BODY_BYTES_PER_SECOND
-            # RFC 9110, section 10.1.1: not to HTTP/1.0.
-            if expects and b" HTTP/1.0\r\n" not in head and len(self.received) < self.length:
+            # RFC 9110, section 10.1.1: only if the body is missing, and not to HTTP/1.0.
+            expects = len(self.received) < self.length and EXPECT.search(self.received, 0, end)
+            if expects and b" HTTP/1.0\r\n" not in self.received[:end]:
                 with suppress(OSError):
                     self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 

@@ -79,7 +79,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
         self.waiting.remove(conn)
 
     def drop(self, conn: Connection) -> None:
-        """Close a connection. An event that is older may do so again."""
+        """Close a connection. Events that the main loop already has may follow."""
         if conn in self.waiting:
             self.stop_waiting(conn)
             self.nr_conns -= 1
@@ -111,9 +111,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
 
     def give_to_thread(self, conn: Connection, _client: Any = None) -> None:
         """Let a thread receive what has arrived, and handle the request if it is complete."""
-        self.stop_waiting(conn)
-        self.busy.add(conn)
-        self.enqueue_req(conn)
+        if conn in self.waiting:
+            self.stop_waiting(conn)
+            self.busy.add(conn)
+            self.enqueue_req(conn)
 
     def handle(self, conn: Connection) -> bool | None:
         """Handle a request, in a thread. Return whether another may follow, or None if it is not complete."""
@@ -127,6 +128,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Call the application."""
+        # read_head() has sent "100 Continue". gunicorn would do so when the body has already come.
+        req._expected_100_continue = False  # noqa: SLF001
         if conn.must_close:
             req.force_close()
         keepalive: bool = super().handle_request(req, conn)

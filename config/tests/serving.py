@@ -101,6 +101,11 @@ def sockets(port: int) -> list[tuple[str, bool]]:
     return [(row[9], row[3] == "0A") for row in rows if int(row[1].rpartition(":")[2], 16) == port]
 
 
+def workers_of(process: "subprocess.Popen[bytes]") -> list[int]:
+    """Return the process ids of a gunicorn's workers. Linux only."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
 @contextmanager
 def gunicorn(
     log: Path, *arguments: str, **environment: str

@@ -19,7 +19,7 @@ from django.test import Client
 from gunicorn.workers.gthread import ThreadWorker
 
 from config.tests.problems import assert_problem
-from config.tests.serving import DEADLINE, gunicorn, is_listening, listeners, send, wait_for
+from config.tests.serving import DEADLINE, gunicorn, is_listening, listeners, send, wait_for, workers_of
 from tasks.models import Task
 
 TASKS = "/api/v1/tasks"
@@ -171,10 +171,9 @@ def test_every_worker_gets_its_share_of_the_connections(tmp_path):
             stack.enter_context(closing(client))
             client.request("GET", "/health")
             client.getresponse().read()
-        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         held = [
             sum(link.readlink().name.startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir())
-            for pid in workers
+            for pid in workers_of(process)
         ]
     assert len(held) == 2
     assert min(held) >= 5, held

@@ -2,9 +2,13 @@
 
 import http.client
 import json
+import os
+import re
+import signal
 import socket
 import sys
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -13,7 +17,17 @@ import pytest
 from config import connections
 from config.connections import Connection
 from config.tests.problems import assert_problem
-from config.tests.serving import BLOCK, BLOCKS, DEADLINE, Response, accepted, gunicorn, send, wait_for
+from config.tests.serving import (
+    BLOCK,
+    BLOCKS,
+    DEADLINE,
+    Response,
+    accepted,
+    gunicorn,
+    send,
+    wait_for,
+    workers_of,
+)
 from config.worker import Worker
 from conftest import is_healthy
 
@@ -53,6 +67,11 @@ def is_closed(client):
         return client.recv(1) == b""
     except ConnectionResetError:
         return True
+
+
+def memory_of(pid):
+    """Return the bytes of main memory that a process has. Linux only."""
+    return 1024 * int(re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
 
 
 def read_response(client):
@@ -155,6 +174,24 @@ def test_too_many_connections_close_the_oldest(tmp_path):
         assert read_response(clients[-1]).status_code == 200
 
 
+@linux_only
+def test_a_connection_that_is_closed_for_another_may_have_sent_something_meanwhile(tmp_path):
+    limits = "config.tests.serving:limited_application()", "--worker-connections=2"
+    with gunicorn(tmp_path / "log", *limits) as (server, process), ExitStack() as stack:
+        wait_for(lambda: is_healthy(server))
+        port, (worker,) = urlsplit(server).port, workers_of(process)
+        wait_for(lambda: not accepted(port))
+        oldest = connect(stack, server, HEALTH)
+        wait_for(lambda: accepted(port))
+        # So that the worker learns of both at once.
+        os.kill(worker, signal.SIGSTOP)
+        newest = connect(stack, server, "")
+        oldest.sendall(b"\r\n")
+        os.kill(worker, signal.SIGCONT)
+        newest.sendall(f"{HEALTH}\r\n".encode())
+        assert read_response(newest).status_code == 200
+
+
 def test_too_many_bytes_are_not_held(tmp_path):
     head = f"{LOGIN}Content-Length: 1000000\r\n\r\n".replace("auth/login", "tasks")
     with limited(tmp_path / "log", HELD_BYTES=500_000) as server, ExitStack() as stack:
@@ -164,6 +201,26 @@ def test_too_many_bytes_are_not_held(tmp_path):
         assert is_closed(large)
         small.sendall(b"\r\n")
         assert read_response(small).status_code == 200
+
+
+@linux_only
+def test_idle_connections_hold_nothing_of_their_requests(tmp_path, as_alice):
+    headers = {
+        "Authorization": as_alice._credentials["HTTP_AUTHORIZATION"],
+        "Content-Type": "application/json",
+    }
+    application = "config.tests.serving:patient_application()"
+    with gunicorn(tmp_path / "log", application) as (server, process), ExitStack() as stack:
+        wait_for(lambda: is_healthy(server))
+        (worker,) = workers_of(process)
+        before = memory_of(worker)
+        for _ in range(100):
+            client = http.client.HTTPConnection(urlsplit(server).netloc, timeout=DEADLINE)
+            stack.enter_context(closing(client))
+            client.request("POST", "/api/v1/tasks", b'"' + b"x" * 1_000_000 + b'"', headers)
+            client.getresponse().read()
+            assert client.sock
+        assert memory_of(worker) - before < connections.HELD_BYTES
 
 
 def test_a_head_without_end_is_closed(server):
@@ -195,6 +252,11 @@ def test_only_a_body_that_is_wanted_is_asked_for(server):
         old = connect(stack, server, f"{expected}1\r\n\r\n".replace("HTTP/1.1", "HTTP/1.0"))
         old.sendall(b"x")
         assert_problem(read_response(old), "malformed_json")
+
+
+def test_no_request_waits_for_permission_to_have_no_body(server):
+    with ExitStack() as stack:
+        assert connect(stack, server, f"{HEALTH}Expect: 100-continue\r\n\r\n").recv(12) == b"HTTP/1.1 200"
 
 
 def test_bare_line_feeds_are_refused_at_once(server):

@@ -11,16 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from gunicorn.config import Config
 
-from config.tests.serving import DEADLINE, gunicorn, is_listening, wait_for
+from config.tests.serving import DEADLINE, gunicorn, is_listening, wait_for, workers_of
 from config.worker import Worker
 from conftest import is_healthy
 
 PATIENT = ("config.tests.serving:patient_application()", f"--graceful-timeout={DEADLINE}")
 LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-
-
-def workers_of(process):
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def is_running(pid):
