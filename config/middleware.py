@@ -94,8 +94,8 @@ def max_body_size(path: str) -> int:
 class HostMiddleware(CommonMiddleware):
     """Refuses a wrong Host, except for /health, and the API over http where https is served.
 
-    Health checks often name an address as the Host. An API request is not redirected to https: its
-    token and its body would have crossed the network a second time, and the client would not notice.
+    Health checks often send an IP address as the Host. An API request is not redirected to https: the
+    client would not notice that it has sent its token and its body unencrypted.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -132,5 +132,5 @@ class AdminOnlyMiddleware:
         is_admin = request.path_info.startswith("/admin/")
         # PostgreSQL stores no NUL, and Django's filters and look-ups would send it there.
         if is_admin and "%00" in request.META["QUERY_STRING"]:
-            return HttpResponseBadRequest("An address of the admin has no NUL character.")
+            return HttpResponseBadRequest("A URL of the admin cannot have a NUL character (%00).")
         return (self.get_admin_response if is_admin else self.get_response)(request)

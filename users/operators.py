@@ -27,13 +27,13 @@ def operators(prefix: str = "") -> Q:
 
 
 class OperatorsAdmin(BoundedAdmin):
-    """An admin of rows that belong to an account. Those of operators are a superuser's to change."""
+    """An admin of rows that belong to an account. Only a superuser changes those of operators."""
 
     # The field with the account that a row belongs to. A row without one is the account.
     account_field = ""
 
     def may_manage(self, request: HttpRequest, row: Any) -> bool:
-        """Return whether the operator may change the row. Without one, whether there may be some."""
+        """Return whether the operator may change the row. Without a row, return True: there may be some."""
         account = getattr(row, self.account_field) if row and self.account_field else row
         return row is None or cast("User", request.user).is_superuser or not is_operator(account)
 
