@@ -30,7 +30,7 @@ test: .venv/installed-dev ## run all tests on SQLite and on PostgreSQL, and repo
 test-pooler: .venv/installed-dev ## run all tests through PgBouncer, which must be installed
 	@$(BIN)/python -m scripts.pooler
 
-fuzz: .venv/installed-dev .venv-fuzz/installed ## hold the service to its OpenAPI document; arguments in FUZZ=
+fuzz: .venv/installed-dev .venv-fuzz/installed ## check the service against its OpenAPI document; arguments in FUZZ=
 	@$(BIN)/python -m scripts.fuzz $(FUZZ)
 
 check: .venv/installed-dev ## check format, lint, types, migrations, deployment, OpenAPI and size

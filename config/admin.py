@@ -14,7 +14,7 @@ from django.utils.functional import cached_property
 
 MAX_LISTED = 1000
 MAX_WORDS = 8
-NOT_SHOWN = "The list cannot be shown like that. Nothing is filtered now."
+NOT_SHOWN = "This filter or search is not valid. The list is shown without filters."
 
 admin.site.site_header = admin.site.site_title = "Task API"
 # The start page lists the few tables. A second list beside every page leaves the rows too little room.
@@ -40,23 +40,23 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic for mypy
 
 
 class ChosenFilter(admin.RelatedFieldListFilter):
-    """Filters by the related row that a link of another page has chosen. It offers no others to choose."""
+    """Filters by the related row that a link of another page names. It lists no others: there may be many."""
 
     def field_choices(self, field: Any, _request: HttpRequest, _admin: Any) -> Any:
-        """Return the chosen row. Raises ValidationError if its id has another form."""
+        """Return the row that is named. Raises ValidationError if its id is malformed."""
         found = field.remote_field.model.objects.filter(pk__in=self.lookup_val or ())
         return [(row.pk, str(row)) for row in found]
 
     def has_output(self) -> bool:
-        """Return whether a row is chosen."""
+        """Return whether a row is named."""
         return bool(self.lookup_val)
 
 
 class BoundedChangeList(ChangeList):
-    """A list that can be filtered by its filters and sorted by its sortable columns, and not otherwise."""
+    """A list that accepts only its own filters and its sortable columns."""
 
     def get_filters(self, request: HttpRequest) -> Any:
-        """Return the filters. Raises IncorrectLookupParameters for a parameter of none of them."""
+        """Return the filters. Raises IncorrectLookupParameters if a parameter belongs to none."""
         found = super().get_filters(request)
         if found[2]:
             raise IncorrectLookupParameters
@@ -68,7 +68,7 @@ class BoundedChangeList(ChangeList):
 
 
 class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # the same
-    """An admin whose list reads a bounded number of rows and refuses what it does not understand."""
+    """An admin whose list reads a bounded number of rows and refuses unknown parameters."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -83,7 +83,7 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # the same
         return BoundedChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Return the list. Raises IncorrectLookupParameters, which Django answers by the unfiltered list."""
+        """Return the list. Raises IncorrectLookupParameters: Django redirects to the unfiltered list."""
         try:
             return super().get_changelist_instance(request)
         except (IncorrectLookupParameters, SuspiciousOperation, ValidationError, OverflowError) as refused:

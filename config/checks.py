@@ -100,7 +100,7 @@ def check_clock() -> list[checks.CheckMessage]:
 
 
 def check_indexes() -> list[checks.CheckMessage]:
-    """Find indexes of the models that the database does not have, or has and cannot use."""
+    """Find indexes of the models that are missing in the database, or not valid."""
     found: list[checks.CheckMessage] = []
     editor = connection.schema_editor(collect_sql=True)
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Which files no other user of the machine may read: the folder `var/`, and a SQLite database."""
+"""The files that only their owner may read: the folder `var/`, and a SQLite database."""
 
 from contextlib import suppress
 from pathlib import Path

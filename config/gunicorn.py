@@ -32,10 +32,10 @@ graceful_timeout = 30
 limit_request_line = 8190
 # gunicorn trusts X-Forwarded-Proto from loopback. Here TRUST_X_FORWARDED_PROTO alone decides.
 secure_scheme_headers: dict[str, str] = {}
-# By default it obeys SCRIPT_NAME from loopback too. A header with an underscore is dropped.
+# By default it trusts SCRIPT_NAME and PATH_INFO from loopback too. Names with an underscore are dropped.
 forwarder_headers = ""
 header_map = "drop"
-# The files of the API docs are sent by the worker's main loop, as every response.
+# The files of the API docs go through the worker's main loop too, as every response.
 sendfile = False
 # Idle connections hold no thread. Well below the usual limit of 1,024 open files.
 worker_connections = 512

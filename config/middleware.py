@@ -92,8 +92,8 @@ def max_body_size(path: str) -> int:
 class HostMiddleware(CommonMiddleware):
     """Refuses a wrong Host, except for /health, and the API over http where https is served.
 
-    Health checks often name an address as the Host. An API request is not redirected to https: its
-    token and its body would have crossed the network a second time, and the client would not notice.
+    Health checks often send an IP address as the Host. An API request is not redirected to https: the
+    client would not notice that it has sent its token and its body unencrypted.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]  # Django only redirects
@@ -129,5 +129,5 @@ class AdminOnlyMiddleware:
             "%00" in request.META["QUERY_STRING"]
             or "\0" in request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         ):
-            return HttpResponseBadRequest("An address or a cookie of the admin has no NUL character.")
+            return HttpResponseBadRequest("A URL or a cookie of the admin cannot have a NUL character.")
         return (self.get_admin_response if is_admin else self.get_response)(request)

@@ -272,7 +272,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Task API",
     "VERSION": VERSION,
-    "LICENSE": {"name": "MIT"},
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "DESCRIPTION": "Multi-user tasks. Users see and change only their own tasks.",
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v1",

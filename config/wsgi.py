@@ -20,7 +20,7 @@ Environ = dict[str, Any]
 
 
 class ProblemHandler(WSGIHandler):
-    """Django's handler, which also answers what fails before the first middleware with a problem.
+    """Django's handler, which also responds with a problem if a request fails before the first middleware.
 
     gunicorn would send a page of its own, and write the query string to stderr.
     """
@@ -38,7 +38,7 @@ class ProblemHandler(WSGIHandler):
 
 
 def refused(environ: Environ, failure: Exception) -> Environ:
-    """Return an environ that can be read, with the problem: the client's if it cannot be read as it came."""
+    """Return an environ that Django can read, with the problem: a 400 if Django cannot read the original."""
     readable = environ | {
         "CONTENT_TYPE": "",
         "PATH_INFO": environ["PATH_INFO"].encode("latin-1", "replace").decode("latin-1"),

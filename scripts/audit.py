@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-# PyPI's own service is no choice: a mirror returns 404, and then pip-audit says that nothing was found.
+# Not PyPI's own service: behind a mirror it returns 404, and then pip-audit reports no advisory.
 COMMAND = [
     *(sys.executable, "-m", "pip_audit", "--requirement=constraints.txt", "--no-deps", "--disable-pip"),
     *("--vulnerability-service=osv", "--format=json", "--progress-spinner=off"),

@@ -1,9 +1,8 @@
-"""`python -m scripts.fuzz`: hold a running service to its OpenAPI document, with Schemathesis.
+"""`python -m scripts.fuzz`: check a running service against its OpenAPI document, with Schemathesis.
 
-Starts the service on a new PostgreSQL with two users, and sends what Schemathesis makes of
-config/openapi.yaml as one user and then as the other. No request may find a task of a stranger. Last, a third
-user changes their password and a fourth deletes their account. What is checked is in
-scripts/schemathesis.toml.
+Starts the service on a new PostgreSQL with two users, and sends the requests that Schemathesis generates from
+config/openapi.yaml, as one user and then as the other. No request may find another user's task. Last, a third
+user changes their password and a fourth deletes their account. The settings are in scripts/schemathesis.toml.
 
 The seed and the number of examples are fixed. `--max-time 300` repeats with others for 300 s a user. Other
 arguments go to Schemathesis. Exits with 1 if a check fails, or if an operation never accepted a request.
@@ -25,7 +24,7 @@ from bench.servers import ENVIRONMENT, OURS, ROOT, database, serve
 
 SCHEMATHESIS = ROOT / ".venv-fuzz" / "bin" / "schemathesis"
 OWNERS = ("alice", "bob")
-# Who sends the right password to an operation, and cannot sign in again. The owners send a wrong one.
+# These send the correct password to an operation, and cannot sign in again. The owners send a wrong one.
 LEAVERS = {"carol": "auth_password", "dave": "auth_me_delete"}
 TASKS = 3
 

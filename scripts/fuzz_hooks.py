@@ -1,4 +1,4 @@
-"""What Schemathesis must not hold against the service, each with its reason.
+"""The failures of Schemathesis that do not count, each with its reason.
 
 A request that matches the document should be accepted, and another one refused. No schema knows what is
 stored, or what was signed.
@@ -23,7 +23,7 @@ REFUSALS = {
     "content_too_large": "the limit is in bytes, and a character may be sent as 12",
     "read_only_field": "the id in the body is not the one in the URL",
 }
-# One password is right, and a new one must not be weak: no schema can say which. How long it is, it can.
+# No schema can say which password is correct or weak. It can say how long a password must be.
 OF_PASSWORDS = "password_"
 IN_SCHEMA = {"password_too_short"}
 # A local account sends its password, an external account sends no body.

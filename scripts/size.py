@@ -14,8 +14,8 @@ from pathlib import Path
 from radon.complexity import cc_visit
 
 ROOT = Path(__file__).resolve().parent.parent
-# 3,700 for tasks, accounts and speed. Then slow clients and requests that nothing could read took 300, the
-# admin's rules and bounds 300, doctor and its checks 250, accounts 200, the rest of what is bounded 230.
+# 3,700 for tasks, accounts and speed, 300 for slow clients and unreadable requests, 300 for the rules and
+# limits of the admin, 250 for doctor and its checks, 200 for accounts, 230 for other limits.
 MAX_LINES_OF_CODE = 5000
 # Lines of a file, with its comments and docstrings.
 MAX_FILE_LENGTH = 300

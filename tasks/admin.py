@@ -21,14 +21,14 @@ from tasks.forms import TaskForm
 from tasks.models import Task, TaskQuerySet
 from tasks.writing import Writing, write
 
-# The buttons of a task's form, each an action of the list too, and what its history says.
+# The buttons of a task's form, with the message in its history. Each is an action of the list too.
 MOVES = {"trash": "Moved to the trash.", "restore": "Restored from the trash."}
 
 # The same bound on words as in the API.
 WORDS = SearchField(allow_blank=True)
 
 
-class Overtaken(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
+class StaleForm(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
     """A task was changed or deleted while its form was being saved. Nothing was written."""
 
 
@@ -49,7 +49,7 @@ class TrashFilter(admin.SimpleListFilter):
 
 
 def is_of_one_owner(request: HttpRequest) -> bool:
-    """Return whether a list has one owner's tasks alone."""
+    """Return whether a list is filtered by one owner."""
     return "owner__id__exact" in request.GET
 
 
@@ -62,9 +62,9 @@ class TaskAdmin(BoundedAdmin):
 
     form = TaskForm
     list_display = ("title", "owner_link", "completed", "created_at", "deleted_at")
-    # The ids alone have an index over all owners. They give the order: newest first.
+    # Over all owners only the id has an index. It gives the order: newest first.
     sortable_by = ()
-    # An index serves each. There is none over all owners for the others.
+    # Each has an index. The others have none over all owners.
     list_filter = (TrashFilter, ("owner", ChosenFilter))
     list_filter_of_one_owner = ("completed", "created_at")
     list_select_related = ("owner",)
@@ -98,7 +98,7 @@ class TaskAdmin(BoundedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Task], bool]:
-        """Return the tasks that a search names, which an index finds, or one owner's that have its words."""
+        """Return the tasks of an id or an owner, or in the list of one owner those that have the words."""
         tasks: TaskQuerySet = queryset
         text = search_term.strip()
         if pk := parse_uuid(text):
@@ -124,7 +124,7 @@ class TaskAdmin(BoundedAdmin):
             return self.move(request, object_id, pressed.pop())
         try:
             return super().change_view(request, object_id, *args, **kwargs)
-        except Overtaken:
+        except StaleForm:
             # Once more: now the form sees the other change, or the page that the task is gone.
             return super().change_view(request, object_id, *args, **kwargs)
 
@@ -140,7 +140,7 @@ class TaskAdmin(BoundedAdmin):
         return HttpResponseRedirect(request.path)
 
     def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
-        """Store only the fields that were edited, as the API does. Raises Overtaken."""
+        """Store only the fields that were edited, as the API does. Raises StaleForm."""
         edited = {
             name: form.cleaned_data[name] for name in {*form.changed_data} - {"owner", "opened_version"}
         }
@@ -148,7 +148,7 @@ class TaskAdmin(BoundedAdmin):
         def update(writing: Writing) -> None:
             stored = writing.read([obj.pk]).get(obj.pk)
             if stored is None or stored.version != form.cleaned_data["opened_version"]:
-                raise Overtaken
+                raise StaleForm
             writing.change(stored, **edited)
 
         write(obj.owner_id, update if change else lambda writing: writing.create(id=obj.pk, **edited))

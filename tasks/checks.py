@@ -7,7 +7,7 @@ from django.db.models.functions import Coalesce
 
 from tasks.models import ChangeCounter, Task
 
-# The database reads a small owner's tasks as it likes.
+# For an owner with fewer tasks, another plan may be the better one.
 MANY_TASKS = 1000
 SHOWN = 3
 
@@ -26,7 +26,7 @@ def check_list_index() -> list[checks.CheckMessage]:
 
 
 def check_counters() -> list[checks.CheckMessage]:
-    """Find counters whose user is gone, and users who have a task past their counter."""
+    """Find counters without a user, and users who have a task with a version past their counter."""
     users = get_user_model().objects
     found: list[checks.CheckMessage] = []
     orphans = ChangeCounter.objects.exclude(Exists(users.filter(pk=OuterRef("owner_id"))))

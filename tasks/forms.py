@@ -8,9 +8,9 @@ from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidg
 
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH, Task
 
-OVERTAKEN = (
+STALE_FORM = (
     "This task was changed while its form was open, and nothing was saved. Where your text differs, the "
-    "stored one is shown above it. If you save again, yours replaces it."
+    "stored text is shown above it. If you save again, your text replaces it."
 )
 
 
@@ -50,7 +50,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
     description = ControlField(
         normalise=as_lines, max_length=DESCRIPTION_MAX_LENGTH, required=False, widget=AdminTextareaWidget
     )
-    # Hidden. "Opened" means that the operator saw this version.
+    # Hidden. The version that the operator has seen.
     opened_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
@@ -67,7 +67,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
         if not is_new and self.cleaned_data.get("opened_version") != self.instance.version:
             for name in {"title", "description"} & set(self.changed_data):
                 self.add_error(name, f"Stored now: {getattr(self.instance, name)}")
-            self.add_error(None, OVERTAKEN)
+            self.add_error(None, STALE_FORM)
             # Not as `{**data}`, which would have a list for each name.
             self.data = cast("Any", self.data).dict() | {"opened_version": str(self.instance.version)}
         return self.cleaned_data

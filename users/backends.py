@@ -1,4 +1,4 @@
-"""How Django checks an e-mail and a password, at the API and in the admin."""
+"""How Django checks an e-mail and a password, in the API and in the admin."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ class Tombstone(models.Model):
 
     @staticmethod
     def digest_of(issuer: str, subject: str) -> str:
-        """Return a hash of an account. No key, because a new key would bring the account back."""
+        """Return a hash of an account. It has no key, because the account could return after a new one."""
         return hashlib.sha256(f"{issuer}\0{subject}".encode()).hexdigest()
 
     @classmethod

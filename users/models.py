@@ -118,7 +118,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
-        """Return the e-mail as typed. Django would store another one, in Unicode's compatible form."""
+        """Return the e-mail as typed. Django would store its NFKC form."""
         return username
 
     @cached_property
@@ -158,8 +158,8 @@ class User(AbstractBaseUser, PermissionsMixin):
             log_event("session_ended", self.id_for_logs)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        # The admin's cookie must have the same. The public method is not enough: cookies that an older
-        # SECRET_KEY signed are compared by another one.
+        # The admin's cookie holds this hash. To override get_session_auth_hash is not enough: Django compares
+        # the cookies of SECRET_KEY_FALLBACKS by another method, which calls this one too.
         password_hash = super()._get_session_auth_hash(secret)  # type: ignore[misc]  # not in the stubs
         return f"{password_hash}{self.tokens_not_before or ''}"
 

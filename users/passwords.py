@@ -1,4 +1,4 @@
-"""What a new password must be, beside Django's own rules. AUTH_PASSWORD_VALIDATORS lists all of them."""
+"""The rules for new passwords, in addition to Django's. AUTH_PASSWORD_VALIDATORS lists all of them."""
 
 import re
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ class SimilarPasswordValidator:
         email, name = (user.email or "", user.name) if user else ("", "")
         words = words_of(email, email.rpartition("@")[0], name, settings.SERVICE)
         if len(re.sub("|".join(map(re.escape, words)), "", password.casefold())) < MIN_REST:
-            message = f"This password is too easy to guess for who knows you. {self.get_help_text()}"
+            message = f"This password is too easy to guess for somebody who knows you. {self.get_help_text()}"
             raise ValidationError(message, "password_too_similar")
 
     def get_help_text(self) -> str:
@@ -55,9 +55,9 @@ class SimilarPasswordValidator:
 class UnchangedPasswordValidator:
     """Refuses the current password.
 
-    Comparing costs a hash, and tells whoever sets a password that it is the current one. So it is done only
-    for a password that all other validators accept: if it differs, it is stored. `auth/password` compares
-    the two texts that it is sent instead, because the current one is confirmed later, under the throttle.
+    Comparing costs a hash, and tells the sender whether the password is the current one. So it is done only
+    for a password that all other validators accept: a wrong guess becomes the new password. `auth/password`
+    compares the two texts in its body instead, because the current one is checked later, under the throttle.
     """
 
     def validate(self, password: str, user: "User | None" = None) -> None:

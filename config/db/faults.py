@@ -28,8 +28,8 @@ REASONS = (
     ),
     (
         "timeout expired|closed the connection",
-        "The host does not respond as a database does.",
-        "Correct the host in {url}, or let the firewalls pass the port.",
+        "The host does not respond, or something else than a database does.",
+        "Correct the host and the port in {url}, or open the port in the firewalls.",
     ),
     (
         "unsupported startup parameter",
@@ -65,8 +65,8 @@ REASONS = (
 
 
 def explain(fault: Exception, url: str = "DATABASE_URL") -> checks.CheckMessage:
-    """Return what a database's exception means, and the remedy. Nothing that it says is repeated."""
+    """Return what a database's exception means, and the remedy. Its text may hold secrets."""
     found = ((meaning, remedy) for pattern, meaning, remedy in REASONS if re.search(pattern, str(fault)))
-    unknown = f"The database fails: {type(fault).__name__}.", "See the database's log. {url} names it."
+    unknown = f"The database fails: {type(fault).__name__}.", "Read the log of the database that {url} names."
     meaning, remedy = next(found, unknown)
     return checks.Error(meaning, hint=remedy.format(url=url), id="config.E001")

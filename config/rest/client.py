@@ -1,4 +1,4 @@
-"""Which client sent a request, as the request log and the throttles see it."""
+"""The address of the client that sent a request, for the request log and the throttles."""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address

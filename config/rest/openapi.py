@@ -31,8 +31,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 REQUEST_ID = "1f6f1c1e-4d2b-4c6e-9a55-0c8f5b7c2d11"
 
 TEXT = {"type": "string"}
-# A text has no NUL. Where white space is trimmed, something is left of it: Python also trims \x1c to \x1f and
-# \x85, which are no white space in other dialects of regular expressions.
+# A text has no NUL. A text that is trimmed must not be blank. Python also trims \x1c to \x1f and \x85, which
+# other dialects of regular expressions do not count as white space.
 ANY_TEXT = r"^[^\x00]*$"
 NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
 # The integers that a body may have.
@@ -72,7 +72,7 @@ PROBLEM = {
         "errors": {
             "type": "array",
             "description": "What is wrong: in the body (`pointer`), the query or a header (`parameter`). "
-            "If there is more, `detail` says how much.",
+            "If there are more errors, `detail` says how many.",
             "maxItems": MAX_ERRORS,
             "items": {"type": "object", "required": ["code", "detail"], "properties": ERROR_ITEM},
         },
@@ -97,7 +97,7 @@ class StrictSchema(AutoSchema):
         return None if self.method == "DELETE" else super().get_request_serializer()
 
     def _get_request_body(self, direction: Any = "request") -> Any:
-        """Describe the body of a DELETE too, which drf-spectacular leaves out. Not every user needs one."""
+        """Describe the body of a DELETE too, which drf-spectacular leaves out. It is optional."""
         if self.method != "DELETE":
             return super()._get_request_body(direction)  # type: ignore[no-untyped-call]  # drf-spectacular is untyped here
         serializer = self.get_request_serializer()
@@ -105,7 +105,7 @@ class StrictSchema(AutoSchema):
         return {"content": {"application/json": {"schema": schema}}} if schema else None
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        """Say which texts a request may have, where no format or pattern says it."""
+        """Add a pattern to the texts of a request that have no format and no pattern."""
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # drf-spectacular is untyped here
         for name, field in serializer.fields.items() if direction == "request" else ():
             if isinstance(field, CharField) and not (field.read_only or isinstance(field, EmailField)):

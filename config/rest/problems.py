@@ -36,7 +36,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "sync_token_expired": (410, "This sync token has expired. Start again without a token."),
     "length_required": (411, "Send the body with a Content-Length header."),
     "precondition_failed": (412, "The task does not match If-Match. Read it again."),
-    "content_too_large": (413, "The body is larger than 1 MiB, or below auth/ than 16 KiB."),
+    "content_too_large": (413, "The body is too large: over 1 MiB, or over 16 KiB below auth/."),
     "unsupported_media_type": (415, "Send application/json in UTF-8."),
     "idempotency_mismatch": (422, "This id or key was already used for a different request."),
     "throttled": (429, "Too many attempts. Try again later."),

@@ -1,4 +1,4 @@
-"""`manage.py after_restore`: make stale what clients hold of the time that a restore has undone."""
+"""`manage.py after_restore`: invalidate what clients hold of the time that a restore has undone."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ STEP = 2**32
 # because no user makes 4096 changes in a millisecond. JavaScript reads it exactly until the year 2095.
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 CHANGES_PER_MILLISECOND = 4096
-# So many users' writes wait at the same time.
+# The users of a batch cannot write until it is committed.
 BATCH_SIZE = 1000
 
 
@@ -55,7 +55,7 @@ def move_on(owners: Sequence[UUID]) -> int:
         ChangeCounter.advance_all(owners, by=0)
         # A range, because PostgreSQL compares each row with each of 1000 parameters.
         counters = ChangeCounter.objects.filter(owner__gte=owners[0], owner__lte=owners[-1])
-        # Those of accounts that were deleted before the lock.
+        # The counters of accounts that were deleted before the lock.
         counters.exclude(
             owner__in=get_user_model().objects.filter(pk__range=(owners[0], owners[-1]))
         ).delete()
