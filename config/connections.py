@@ -101,7 +101,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
     def begin_request(self, received: bytes) -> None:
         """Forget the previous request. `received` came after it."""
         # It has what the previous request was read from.
-        self.parser = None
+        self.parser: Any = None
         self.received = bytearray(received)
         self.searched = 0
         # The bytes to wait for. Unknown until the head is complete.

@@ -152,7 +152,9 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
 
     def get_deleted_objects(self, users: Any, request: HttpRequest) -> tuple[list[str], Any, Any, list[str]]:
         """Return what a deletion deletes, in numbers. Django would read and list every task."""
-        counts, forbidden = {str(self.opts.verbose_name_plural): len(users)}, set()
+        counts = {str(self.opts.verbose_name_plural): len(users)}
+        may_delete = all(self.has_delete_permission(request, user) for user in users)
+        forbidden = set() if may_delete else {self.opts.verbose_name}
         for model, field in owned_models().items():
             options = model._meta  # noqa: SLF001  (documented)
             count = model._default_manager.filter(**{f"{field}__in": users}).count()  # noqa: SLF001  (the same)
