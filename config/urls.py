@@ -12,9 +12,10 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.static import serve
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
 from config.health import HealthView, ReadyView
+from config.rest.schema import SchemaView
 
 # In the order of their use: Django tries them from the top.
 api = [path("", include("tasks.urls")), path("", include("users.urls"))]
@@ -33,7 +34,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     re_path(r"^health/?$", HealthView.as_view()),
     re_path(r"^health/ready/?$", ReadyView.as_view()),
-    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(**reading), name="schema"),
+    re_path(r"^api/schema/?$", SchemaView.as_view(**reading), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(**reading), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(**reading), name="redoc"),
     path("api/", include(api)),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.http import Http404
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -154,6 +154,11 @@ class AccountView(StrictView):
     def user(self) -> User:
         """The user of the token."""
         return cast("User", self.request.user)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Return the response. A DatabaseError of Django's own says that the account is gone."""
+        is_gone = type(exc) is DatabaseError and exc.__cause__ is None
+        return super().handle_exception(Problem("token_invalid") if is_gone else exc)
 
     def confirm_password(self, field: str, password: str) -> None:
         """Check the user's password, throttled as a sign-in. Raises ValidationError for the field."""

@@ -7,8 +7,11 @@ from contextlib import closing
 import pytest
 import yaml
 from django.conf import settings
+from django.test import Client
 
 from config.rest.problems import PROBLEMS
+from config.rest.schema import SchemaView
+from conftest import at_once
 
 GOLDEN = settings.BASE_DIR / "config" / "openapi.yaml"
 DOCUMENT = yaml.safe_load(GOLDEN.read_text())
@@ -38,6 +41,28 @@ def test_the_format_is_chosen_by_a_parameter_too(client, form, media_type, accep
     answer = client.get(f"/api/schema?format={form}", headers={"accept": accept})
     assert yaml.safe_load(answer.content) == DOCUMENT
     assert media_type in answer.headers["Content-Type"]
+
+
+def test_the_document_is_made_once_by_one_thread(monkeypatch):
+    monkeypatch.setattr(SchemaView, "made", {})
+    get_schema, made = SchemaView.generator_class.get_schema, []
+
+    def count(*args, **kwargs):
+        made.append(kwargs)
+        return get_schema(*args, **kwargs)
+
+    monkeypatch.setattr(SchemaView.generator_class, "get_schema", count)
+    answers = at_once(8, lambda _: Client().get("/api/schema?format=json"))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == len(made) == 1
+
+
+def test_a_client_does_not_choose_what_others_get(client, monkeypatch):
+    monkeypatch.setattr(SchemaView, "made", {})
+    for query in ("version=9&lang=de", "x=1"):
+        answer = client.get(f"/api/schema?{query}", headers={"accept": "application/json; indent=1"})
+        assert answer.headers["Content-Disposition"] == 'inline; filename="Task API.json"'
+        assert json.loads(answer.content) == DOCUMENT
 
 
 def test_operations_have_names_for_methods():

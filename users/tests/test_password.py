@@ -4,6 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from config.tests.problems import assert_problem
 from conftest import ApiClient
 from users.authentication import RefreshToken
 from users.hashers import Argon2idPasswordHasher
@@ -205,3 +206,19 @@ def test_the_command_refuses(alice, monkeypatch, email, answers, complaint):
         call_command("changepassword", email)
     alice.refresh_from_db()
     assert alice.password == before
+
+
+@pytest.mark.parametrize(
+    ("method", "body"), [("patch", {"name": "A"}), ("post", {"current_password": OLD, "new_password": NEW})]
+)
+def test_an_account_that_is_deleted_meanwhile_is_not_written(as_alice, monkeypatch, method, body):
+    save = User.save
+
+    def delete_and_save(user, **options):
+        User.objects.get(pk=user.pk).delete()
+        save(user, **options)
+
+    monkeypatch.setattr(User, "save", delete_and_save)
+    address = ME if method == "patch" else "/api/v1/auth/password"
+    assert_problem(getattr(as_alice, method)(address, body), "token_invalid")
+    assert not User.objects.exists()
