@@ -78,6 +78,10 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # the same
     class Media:
         css = {"all": ("config/admin.css",)}
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return a row or None. An empty `_to_field`, which Django would look up as a field, is none."""
+        return super().get_object(request, object_id, from_field or None)
+
     def get_changelist(self, *_: Any, **__: Any) -> type[ChangeList]:
         """Return the class of the list."""
         return BoundedChangeList

@@ -118,7 +118,9 @@ def test_a_form_takes_any_value(as_operator, text):
         ]
         data = dict.fromkeys(form, encoded(TEXTS[text]))
         for address in [page(model, "add")] + ([page(model, "change", row.pk)] if row else []):
-            assert as_operator.post(address, data).status_code in REFUSALS | {413}, address
+            # Encoded here: Django's client sends each byte of a value as a value of its own.
+            answer = as_operator.post(address, urlencode(data), "application/x-www-form-urlencoded")
+            assert answer.status_code in REFUSALS, address
 
 
 @pytest.mark.parametrize("text", TEXTS)
