@@ -27,6 +27,9 @@ HEAD_BYTES = 1024 * 1024
 HELD_BYTES = 64 * 1024 * 1024
 AHEAD_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+# Of a response the kernel holds so much that the client cannot receive yet. By default it is up to 4 MiB,
+# and the socket is writable only when a third of that is read, long after RESPONSE_SECONDS.
+KERNEL_BYTES = 256 * 1024
 
 # gunicorn refuses a head with a bare LF, so it must get one that ends with two.
 HEAD_END = re.compile(rb"\n\r?\n")

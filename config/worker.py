@@ -54,6 +54,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
         """Accept a connection. A thread gets it when it is readable."""
         with suppress(OSError):
             accepted, client = listener.accept()
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, connections.KERNEL_BYTES)
             conn = Connection(self.cfg, accepted, client, listener.getsockname())
             self.nr_conns += 1
             self.make_room()
