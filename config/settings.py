@@ -42,8 +42,8 @@ APPEND_SLASH = False
 FORCE_SCRIPT_NAME = ""
 # The largest body that is read: 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# Other limits, by how the path begins. Much of `auth` is open to everybody.
-MAX_BODY_SIZES = {r"/api/(v1/)?auth/": 16 * 1024}
+# Other limits, by how the path begins. These are open to everybody.
+MAX_BODY_SIZES = {r"/(api/(v1/)?auth/|health)": 16 * 1024}
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"

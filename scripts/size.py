@@ -16,7 +16,7 @@ from radon.complexity import cc_visit
 ROOT = Path(__file__).resolve().parent.parent
 # 3,700 for tasks, accounts and speed, 300 for slow clients and unreadable requests, 300 for the rules and
 # limits of the admin, 250 for doctor and its checks, 200 for accounts, 230 for other limits.
-MAX_LINES_OF_CODE = 5000
+MAX_LINES_OF_CODE = 4920
 # Lines of a file, with its comments and docstrings.
 MAX_FILE_LENGTH = 300
 LONGER_FILES = {"config/settings.py": 350}

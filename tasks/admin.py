@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
@@ -12,20 +11,15 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
-from rest_framework.exceptions import ValidationError
 
 from config.admin import MAX_LISTED, BoundedAdmin, ChosenFilter
 from config.rest.fields import parse_uuid
-from tasks.filters import SearchField
 from tasks.forms import TaskForm
 from tasks.models import Task, TaskQuerySet
 from tasks.writing import Writing, write
 
 # The buttons of a task's form, with the message in its history. Each is an action of the list too.
 MOVES = {"trash": "Moved to the trash.", "restore": "Restored from the trash."}
-
-# The same bound on words as in the API.
-WORDS = SearchField(allow_blank=True)
 
 
 class StaleForm(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
@@ -68,7 +62,7 @@ class TaskAdmin(BoundedAdmin):
     list_filter = (TrashFilter, ("owner", ChosenFilter))
     list_filter_of_one_owner = ("completed", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("id",)
+    search_fields = ("title", "description")
     search_help_text = (
         "The id of a task, or the id, the e-mail or the subject of its owner, in full. "
         "In the list of one owner: words of the title or the description."
@@ -104,10 +98,7 @@ class TaskAdmin(BoundedAdmin):
         if pk := parse_uuid(text):
             return tasks.filter(Q(pk=pk) | Q(owner=pk)), False
         if not text or is_of_one_owner(request):
-            try:
-                return tasks.matching(WORDS.run_validation(text)), False
-            except ValidationError as too_many:
-                raise IncorrectLookupParameters from too_many
+            return super().get_search_results(request, tasks, text)
         owners = get_user_model().objects.filter(Q(email__iexact=text) | Q(subject=text))
         return tasks.filter(owner__in=list(owners.values_list("pk", flat=True)[:MAX_LISTED])), False
 

@@ -1,4 +1,4 @@
-"""How large a body may be: 1 MiB, and below `auth/` 16 KiB. It is refused before it is read."""
+"""How large a body may be: 1 MiB, and below `auth/` or at `/health` 16 KiB. It is refused before it is read."""
 
 import re
 
@@ -29,13 +29,13 @@ def test_below_auth_a_body_has_16_kib(as_alice, prefix, name, slash):
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/tasks", "/api/tasks/", "/api/v1/auth/tasks", "/health", "/x/api/v1/auth/me"]
+    "path", ["/api/v1/tasks", "/api/tasks/", "/api/v1/auth/tasks", "/health", "/api/docs", "/x/api/v1/auth/me"]
 )
 def test_elsewhere_a_body_has_1_mib(as_alice, path):
-    is_auth = path.startswith("/api/v1/auth/")
+    is_open = path.startswith(("/api/v1/auth/", "/health"))
     document = assert_problem(send(as_alice, path, MIB + 1), "content_too_large")
-    assert document["detail"] == f"The body is larger than {'16 KiB' if is_auth else '1 MiB'}."
-    assert (send(as_alice, path, MIB).status_code == 413) == is_auth
+    assert document["detail"] == f"The body is larger than {'16 KiB' if is_open else '1 MiB'}."
+    assert (send(as_alice, path, MIB).status_code == 413) == is_open
 
 
 def test_the_document_names_both_limits(settings):
