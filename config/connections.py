@@ -94,6 +94,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
     # When it began.
     since: float
     keepalive: bool
+    parser: Any
 
     def __init__(self, cfg: Any, accepted: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, ClientSocket(accepted), client, server)

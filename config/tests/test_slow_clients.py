@@ -109,8 +109,9 @@ def test_slow_clients_keep_nobody_waiting(server, kind):
 
 @pytest.mark.parametrize("kind", ["silent", "half a head", "idle"])
 def test_a_connection_without_a_whole_head_is_closed(tmp_path, kind):
+    limits = {} if kind == "idle" else {"HEAD_SECONDS": 0.5}
     with (
-        limited(tmp_path / "log", "limited_application", "--keep-alive=1", HEAD_SECONDS=0.5) as server,
+        limited(tmp_path / "log", "limited_application", "--keep-alive=1", **limits) as server,
         ExitStack() as stack,
     ):
         client = connect(stack, server, SLOW[kind])
@@ -133,6 +134,19 @@ def test_half_a_body_is_answered_with_a_problem(tmp_path, kind):
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     (line,) = [line for line in lines if line["request_id"] == problem["request_id"]]
     assert (line["status"], line["route"]) == (408, "/api/v1/auth/login")
+
+
+def test_the_time_for_a_head_begins_with_its_first_byte(monkeypatch):
+    monkeypatch.setattr(connections.time, "monotonic", lambda: 1000)
+    with ExitStack() as stack:
+        here, there = (stack.enter_context(closing(each)) for each in socket.socketpair())
+        conn = stack.enter_context(closing(Connection(None, here, None, None)))
+        conn.deadline = 1075
+        assert conn.receive() is None
+        assert conn.deadline == 1075
+        there.sendall(HEALTH.encode())
+        assert conn.receive() is None
+    assert conn.deadline == 1000 + 10
 
 
 def test_the_time_for_a_body_grows_with_its_length(monkeypatch):
@@ -159,7 +173,7 @@ def test_a_client_that_does_not_read_is_closed(tmp_path, application):
         port = urlsplit(server).port
         wait_for(lambda: not accepted(port))
         client = connect(stack, server, READ_LARGE_FILE)
-        wait_for(lambda: accepted(port))
+        assert client.recv(1)
         wait_for(lambda: not accepted(port))
         # Also of a client that reads a little, the worker must learn that it does.
         assert count_received(client) < 4 * connections.KERNEL_BYTES
