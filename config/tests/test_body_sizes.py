@@ -1,4 +1,4 @@
-"""How large a body may be: 1 MiB, and below `auth/` or at `/health` 16 KiB. It is refused before it is read."""
+"""How large a body may be: 1 MiB, and 16 KiB below `auth/` and at `/health`. It is refused unread."""
 
 import re
 
@@ -29,7 +29,8 @@ def test_below_auth_a_body_has_16_kib(as_alice, prefix, name, slash):
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/tasks", "/api/tasks/", "/api/v1/auth/tasks", "/health", "/api/docs", "/x/api/v1/auth/me"]
+    "path",
+    ["/api/v1/tasks", "/api/tasks/", "/api/v1/auth/tasks", "/health", "/api/docs", "/x/api/v1/auth/me"],
 )
 def test_elsewhere_a_body_has_1_mib(as_alice, path):
     is_open = path.startswith(("/api/v1/auth/", "/health"))
