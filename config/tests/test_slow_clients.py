@@ -186,6 +186,14 @@ def test_a_streamed_response_arrives_whole(tmp_path):
     assert body == b"".join(bytes([number % 256]) * BLOCK for number in range(BLOCKS))
 
 
+def test_a_response_that_fails_in_the_middle_is_cut_off(tmp_path):
+    with limited(tmp_path / "log", "streaming_application") as server:
+        with pytest.raises(http.client.IncompleteRead):
+            send(server, "GET /broken")
+        assert send(server, "GET /health").status_code == 200
+    assert "Exception in worker process" not in (tmp_path / "log").read_text()
+
+
 def test_too_many_connections_close_the_oldest(tmp_path):
     with (
         limited(tmp_path / "log", "limited_application", "--worker-connections=8") as server,
