@@ -166,9 +166,11 @@ def test_the_time_for_a_response_grows_with_what_is_read():
 
 
 @linux_only
-@pytest.mark.parametrize("application", ["limited_application", "streaming_application"])
-def test_a_client_that_does_not_read_is_closed(tmp_path, application):
-    limits = {"RESPONSE_SECONDS": 0.5, "RESPONSE_BYTES_PER_SECOND": 2**40, "AHEAD_BYTES": BLOCK}
+@pytest.mark.parametrize(
+    ("application", "ahead"), [("limited_application", 2**30), ("streaming_application", BLOCK)]
+)
+def test_a_client_that_does_not_read_is_closed(tmp_path, application, ahead):
+    limits = {"RESPONSE_SECONDS": 0.5, "RESPONSE_BYTES_PER_SECOND": 2**40, "AHEAD_BYTES": ahead}
     with limited(tmp_path / "log", application, **limits) as server, ExitStack() as stack:
         port = urlsplit(server).port
         wait_for(lambda: not accepted(port))
