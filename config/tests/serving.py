@@ -171,14 +171,18 @@ def limited_application(**limits: float) -> Callable[..., Any]:
 
 
 def streaming_application(**limits: float) -> Callable[..., Any]:
-    """Return an application with other limits that streams BLOCKS blocks to every path but /health."""
+    """Return an application with other limits that streams BLOCKS blocks to every path but /health.
+
+    To /broken it streams one, and fails.
+    """
     application = limited_application(**limits)
 
     def stream(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["PATH_INFO"] == "/health":
             return application(environ, start_response)
         start_response("200 OK", [("Content-Type", "application/octet-stream")])
-        return (bytes([number % 256]) * BLOCK for number in range(BLOCKS))
+        numbers = [0, None] if environ["PATH_INFO"] == "/broken" else range(BLOCKS)
+        return (bytes([number % 256]) * BLOCK for number in numbers)
 
     return stream
 

@@ -166,9 +166,11 @@ def test_the_time_for_a_response_grows_with_what_is_read():
 
 
 @linux_only
-@pytest.mark.parametrize("application", ["limited_application", "streaming_application"])
-def test_a_client_that_does_not_read_is_closed(tmp_path, application):
-    limits = {"RESPONSE_SECONDS": 0.5, "RESPONSE_BYTES_PER_SECOND": 2**40, "AHEAD_BYTES": BLOCK}
+@pytest.mark.parametrize(
+    ("application", "ahead"), [("limited_application", 2**30), ("streaming_application", BLOCK)]
+)
+def test_a_client_that_does_not_read_is_closed(tmp_path, application, ahead):
+    limits = {"RESPONSE_SECONDS": 0.5, "RESPONSE_BYTES_PER_SECOND": 2**40, "AHEAD_BYTES": ahead}
     with limited(tmp_path / "log", application, **limits) as server, ExitStack() as stack:
         port = urlsplit(server).port
         wait_for(lambda: not accepted(port))
@@ -184,6 +186,14 @@ def test_a_streamed_response_arrives_whole(tmp_path):
         body = send(server, "GET /stream").content
     assert len(body) == BLOCK * BLOCKS
     assert body == b"".join(bytes([number % 256]) * BLOCK for number in range(BLOCKS))
+
+
+def test_a_response_that_fails_in_the_middle_is_cut_off(tmp_path):
+    with limited(tmp_path / "log", "streaming_application") as server:
+        with pytest.raises(http.client.IncompleteRead):
+            send(server, "GET /broken")
+        assert send(server, "GET /health").status_code == 200
+    assert "Exception in worker process" not in (tmp_path / "log").read_text()
 
 
 def test_too_many_connections_close_the_oldest(tmp_path):
