@@ -37,7 +37,7 @@ FRAMING = re.compile(rb"\r\n(?:content-length|transfer-encoding):[ \t]*(\d{0,15}
 EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 
 
-class ClientSocket(socket.socket):  # pragma: no cover  (in a worker process)
+class ClientSocket(socket.socket):  # pragma: no cover  # runs in a worker process
     """A socket that does not block. `unsent` is what the kernel has not accepted yet."""
 
     def __init__(self, accepted: socket.socket) -> None:
@@ -48,7 +48,7 @@ class ClientSocket(socket.socket):  # pragma: no cover  (in a worker process)
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001  (the signature of socket)
         """Do nothing. gunicorn's threads would make it block."""
 
-    def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]
+    def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]  # only bytes come
         """Send data, now or later. Only a streamed response waits for its client."""
         if len(self.unsent) > AHEAD_BYTES:
             self.send_blocking()
@@ -86,7 +86,7 @@ class ClientSocket(socket.socket):  # pragma: no cover  (in a worker process)
             self.settimeout(0)
 
 
-class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no cover  (in a worker process)
+class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no cover  # runs in a worker process
     """A connection, with what has been received of its next request."""
 
     # When the main loop stops waiting for the client, by time.monotonic().
@@ -160,7 +160,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # untyped  # pragma: no 
                     self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def request_source(received: bytearray) -> Iterator[bytes]:  # pragma: no cover  (in a worker process)
+def request_source(received: bytearray) -> Iterator[bytes]:  # pragma: no cover  # runs in a worker process
     """Yield what has been received. Raises TimeoutError if the application reads the body beyond it."""
     yield bytes(received)
     raise TimeoutError

@@ -42,7 +42,7 @@ worker_connections = 512
 control_socket_disable = True
 
 
-def leave_out_quotation(record: logging.LogRecord) -> bool:  # pragma: no cover  (in gunicorn's processes)
+def leave_out_quotation(record: logging.LogRecord) -> bool:  # pragma: no cover  # in gunicorn
     """Leave out what gunicorn quotes of a request that it refuses: a query or a token may be there."""
     if str(record.msg).startswith("Invalid request from ip="):
         record.msg = re.sub(r""": ['"].*""", ".", record.msg, flags=re.DOTALL)

@@ -55,7 +55,7 @@ class SimilarPasswordValidator:
 class UnchangedPasswordValidator:
     """Refuses the current password.
 
-    Comparing costs a hash, and tells the sender whether the password is the current one. So it is done only
+    Comparing costs a hash, and shows the sender whether the password is the current one. So it is done only
     for a password that all other validators accept: a wrong guess becomes the new password. `auth/password`
     compares the two texts in its body instead, because the current one is checked later, under the throttle.
     """

@@ -44,10 +44,10 @@ def serve(link: socket.socket, refusal: str, answer: Callable[[str], list[str]])
     if refusal:
         link.sendall(error("FATAL", refusal))
         return
-    told = [message(b"S", text(name), text(value)) for name, value in PARAMETERS.items()]
+    statuses = [message(b"S", text(name), text(value)) for name, value in PARAMETERS.items()]
     key = message(b"K", struct.pack("!ii", PROCESS_ID, 1))
     ready = message(b"Z", b"I")
-    link.sendall(message(b"R", struct.pack("!i", 0)) + b"".join(told) + key + ready)
+    link.sendall(message(b"R", struct.pack("!i", 0)) + b"".join(statuses) + key + ready)
     while (kind := stream.read(1)) == b"Q":
         (size,) = struct.unpack("!i", stream.read(4))
         link.sendall(row(answer(stream.read(size - 4)[:-1].decode())) + ready)

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: each fault is made, found, and told with its remedy."""
+"""`manage.py doctor`: each fault is made, found, and printed with its remedy."""
 
 import os
 import re
@@ -46,8 +46,8 @@ def test_a_short_key_is_named_without_a_traceback_and_not_shown(name):
         text=True,
         check=False,
     )
-    told = f"fault    settings: The environment is not valid.\n{name}: must be at least 32 bytes long\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+    output = f"fault    settings: The environment is not valid.\n{name}: must be at least 32 bytes long\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", output)
 
 
 def test_a_warning_is_no_fault(settings):

@@ -1,7 +1,8 @@
-"""What the tests of the external issuer share."""
+"""What the tests of accounts share: the external issuer, and a count of hashes."""
 
 import pytest
 
+from users.hashers import Argon2idPasswordHasher
 from users.issuer import key_set
 from users.tests.issuer import GENERATORS, SECRET, published, serving, signing_key
 
@@ -15,3 +16,19 @@ def issuer(settings):
         settings.BETTER_AUTH_ISSUER = settings.BETTER_AUTH_AUDIENCE = server.url
         settings.BETTER_AUTH_SECRET = SECRET
         yield server
+
+
+@pytest.fixture
+def hashings(monkeypatch):
+    """The hashes that are made and verified, in a list that grows."""
+    done = []
+
+    for name in ("encode", "verify"):
+        original = getattr(Argon2idPasswordHasher, name)
+
+        def counted(*args, name=name, original=original):
+            done.append(name)
+            return original(*args)
+
+        monkeypatch.setattr(Argon2idPasswordHasher, name, counted)
+    return done

@@ -52,7 +52,7 @@ def later(keys, seconds):
     keys.attempted_at -= seconds
 
 
-def told(keys, kid):
+def result_for(keys, kid):
     """Return what asking for a key comes to: its algorithm, or the code of the refusal."""
     try:
         return keys.key(kid).algorithm_name
@@ -62,11 +62,11 @@ def told(keys, kid):
         return "unknown"
 
 
-def told_while_it_hangs(server, keys, kid):
+def result_while_it_hangs(server, keys, kid):
     """Ask a hundred times, then let the server go. Raises TimeoutError if the asking waits for it."""
     with ThreadPoolExecutor(1) as pool:
         try:
-            told_each = pool.submit(lambda: {told(keys, kid) for _ in range(100)}).result(timeout=30)
+            told_each = pool.submit(lambda: {result_for(keys, kid) for _ in range(100)}).result(timeout=30)
             assert keys.is_fetching()
         finally:
             server.released.set()
@@ -119,7 +119,7 @@ SLOW = {"hangs", "drips"}
 def test_a_key_is_fetched_once_and_kept(server, keys, algorithm):
     server.answer = published(OLD, signing_key(algorithm, "kid"))
     assert [keys.key("kid").algorithm_name for _ in range(3)] == [algorithm] * 3
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     assert server.requests == ["/api/auth/jwks"]
 
 
@@ -127,33 +127,33 @@ def test_a_key_is_fetched_once_and_kept(server, keys, algorithm):
 def test_without_any_keys_a_failure_is_503_and_tried_once_in_30_s(server, keys, patience, failure):
     patience(0.2 if failure in SLOW else LONGER_THAN_ANY_TEST)
     server.answer = FAILURES[failure]
-    assert [told(keys, kid) for kid in ("old", "new", "old")] == [AWAY] * 3
+    assert [result_for(keys, kid) for kid in ("old", "new", "old")] == [AWAY] * 3
     settled(keys)
     server.arrived.acquire()
     assert len(server.requests) == 1
     patience(LONGER_THAN_ANY_TEST)
     server.answer = published(OLD)
     later(keys, ATTEMPT_INTERVAL - 15)
-    assert told(keys, "old") == AWAY
+    assert result_for(keys, "old") == AWAY
     later(keys, 15)
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_keeps_known_keys_for_24_hours(server, keys, patience, failure):
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     patience(0.2 if failure in SLOW else LONGER_THAN_ANY_TEST)
     server.answer = FAILURES[failure]
     later(keys, STALE_IF_ERROR - 15)
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     settled(keys)
-    assert told(keys, "new") == "unknown"
+    assert result_for(keys, "new") == "unknown"
     for _ in range(2):
         server.arrived.acquire()
     assert len(server.requests) == 2
     later(keys, 15)
-    assert told(keys, "old") == AWAY
+    assert result_for(keys, "old") == AWAY
     assert len(server.requests) == 2
 
 
@@ -161,7 +161,7 @@ def test_the_intervals_are_30_seconds_10_minutes_and_24_hours(server, keys, monk
     def told_at(seconds, kid):
         """Return what asking at this time comes to, and how many requests there were by then."""
         monkeypatch.setattr(jwks, "time", SimpleNamespace(monotonic=lambda: seconds))
-        answer = told(keys, kid)
+        answer = result_for(keys, kid)
         settled(keys)
         return answer, len(server.requests)
 
@@ -178,52 +178,52 @@ def test_the_intervals_are_30_seconds_10_minutes_and_24_hours(server, keys, monk
 def test_an_issuer_that_is_down_is_503_until_it_is_back():
     with serving(published(OLD)) as gone:
         keys = KeySet(gone.url)
-    assert told(keys, "old") == AWAY
+    assert result_for(keys, "old") == AWAY
     with serving(published(OLD)) as back:
         keys.url = back.url
-        assert told(keys, "old") == AWAY
+        assert result_for(keys, "old") == AWAY
         later(keys, ATTEMPT_INTERVAL)
-        assert told(keys, "old") == "EdDSA"
+        assert result_for(keys, "old") == "EdDSA"
 
 
 def test_a_known_key_never_waits_for_a_fetch_that_hangs(server, keys):
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     server.answer = hang
     later(keys, REFRESH_INTERVAL + 1)
-    assert told_while_it_hangs(server, keys, "old") == {"EdDSA"}
+    assert result_while_it_hangs(server, keys, "old") == {"EdDSA"}
     assert len(server.requests) == 2
 
 
 def test_keys_are_asked_for_again_in_the_background(server, keys):
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     server.answer = published(NEW)
     later(keys, REFRESH_INTERVAL - 15)
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     assert len(server.requests) == 1
     later(keys, 15)
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     settled(keys)
     assert len(server.requests) == 2
-    assert told(keys, "new") == "EdDSA"
-    assert told(keys, "old") == "unknown"
+    assert result_for(keys, "new") == "EdDSA"
+    assert result_for(keys, "old") == "unknown"
     assert len(server.requests) == 2
 
 
 def test_an_unknown_key_asks_at_once_and_finds_the_rotated_one(server, keys):
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     server.answer = published(OLD, NEW)
     later(keys, ATTEMPT_INTERVAL)
-    assert told(keys, "new") == "EdDSA"
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "new") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
     assert len(server.requests) == 2
 
 
 def test_forged_kids_cost_one_request_in_30_s(server, keys):
-    assert told(keys, "old") == "EdDSA"
-    assert {told(keys, f"forged-{n}") for n in range(50)} == {"unknown"}
+    assert result_for(keys, "old") == "EdDSA"
+    assert {result_for(keys, f"forged-{n}") for n in range(50)} == {"unknown"}
     assert len(server.requests) == 1
     later(keys, ATTEMPT_INTERVAL)
-    assert {told(keys, f"forged-{n}") for n in range(50)} == {"unknown"}
+    assert {result_for(keys, f"forged-{n}") for n in range(50)} == {"unknown"}
     assert len(server.requests) == 2
 
 
@@ -232,7 +232,7 @@ def test_eight_at_once_make_one_fetch(server, keys):
 
     def ask(_):
         barrier.wait()
-        return told(keys, "old")
+        return result_for(keys, "old")
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, range(8))) == ["EdDSA"] * 8
@@ -245,20 +245,20 @@ def test_whoever_comes_late_waits_for_the_rest_of_the_attempt_only(server, keys)
     keys.refresh(wait=False)
     server.arrived.acquire()
     keys.attempted_at -= LONGER_THAN_ANY_TEST
-    assert told_while_it_hangs(server, keys, "old") == {AWAY}
+    assert result_while_it_hangs(server, keys, "old") == {AWAY}
     assert len(server.requests) == 1
 
 
 def test_a_redirect_is_not_followed(server, keys):
     with serving(published(OLD)) as elsewhere:
         server.answer = body(b"", status=307, Location=f"{elsewhere.url}/api/auth/jwks")
-        assert told(keys, "old") == AWAY
+        assert result_for(keys, "old") == AWAY
         assert not elsewhere.requests
 
 
 def test_64_kib_are_read(server, keys):
     server.answer = body(spaced(MAX_BYTES))
-    assert told(keys, "old") == "EdDSA"
+    assert result_for(keys, "old") == "EdDSA"
 
 
 UNUSABLE = {
@@ -291,14 +291,14 @@ UNUSABLE = {
 @pytest.mark.parametrize("entry", UNUSABLE)
 def test_an_unusable_key_is_passed_over(server, keys, entry):
     server.answer = published(UNUSABLE[entry], NEW, UNUSABLE[entry])
-    assert told(keys, "new") == "EdDSA"
+    assert result_for(keys, "new") == "EdDSA"
     assert set(keys.keys) == {"new"}
 
 
 @pytest.mark.parametrize("entry", UNUSABLE)
 def test_a_set_of_unusable_keys_is_none(server, keys, entry):
     server.answer = published(UNUSABLE[entry])
-    assert told(keys, "old") == AWAY
+    assert result_for(keys, "old") == AWAY
     assert len(server.requests) == 1
 
 
@@ -311,4 +311,4 @@ def test_of_duplicates_the_last_counts(server, keys):
 def test_what_a_key_may_verify_is_told_by_its_kind(server, keys):
     kinds = [signing_key(algorithm, algorithm) for algorithm in ("EdDSA", "ES256", "RS256")]
     server.answer = published(*({**kind.jwk, "use": "sig", "ext": True} for kind in kinds))
-    assert [told(keys, kind.kid) for kind in kinds] == ["EdDSA", "ES256", "RS256"]
+    assert [result_for(keys, kind.kid) for kind in kinds] == ["EdDSA", "ES256", "RS256"]

@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 
 from conftest import ApiClient, at_once, send, serve
-from users.hashers import Argon2idPasswordHasher
 from users.models import Throttle, User
 from users.tests.factories import UserFactory
 
@@ -31,22 +30,6 @@ def rates(settings):
 @pytest.fixture
 def alice(db):
     return UserFactory(email=EMAIL, password=PASSWORD, is_staff=True)
-
-
-@pytest.fixture
-def hashings(monkeypatch):
-    """The hashes that are made and verified, in a list that grows."""
-    done = []
-
-    for name in ("encode", "verify"):
-        original = getattr(Argon2idPasswordHasher, name)
-
-        def counted(*args, name=name, original=original):
-            done.append(name)
-            return original(*args)
-
-        monkeypatch.setattr(Argon2idPasswordHasher, name, counted)
-    return done
 
 
 def client_at(address=HERE, forwarded=""):
