@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -84,7 +85,8 @@ def count_received(client):
 
 
 def read_response(client):
-    response = http.client.HTTPResponse(client)
+    # With a buffer of one byte nothing of the next response is read.
+    response = http.client.HTTPResponse(SimpleNamespace(makefile=partial(client.makefile, buffering=1)))
     response.begin()
     return Response(response.status, response.headers, response.read())
 
