@@ -75,7 +75,7 @@ class Owner:
         from django.db import connection  # noqa: PLC0415  (likewise)
         from django.test import Client  # noqa: PLC0415  (likewise)
 
-        from tasks.models import ChangeCounter  # noqa: PLC0415  (likewise)
+        from tasks.counter import ChangeCounter  # noqa: PLC0415  (likewise)
         from users.authentication import AccessToken  # noqa: PLC0415  (likewise)
         from users.models import Session  # noqa: PLC0415  (likewise)
 

@@ -23,6 +23,6 @@ def lock_counter(user: Any, **_: Any) -> None:
 
     A write that is under way finishes first. A later one waits, and then finds no user.
     """
-    from tasks.models import ChangeCounter  # noqa: PLC0415  (models are loaded after apps)
+    from tasks.counter import ChangeCounter  # noqa: PLC0415  (models are loaded after apps)
 
     ChangeCounter.lock(user.pk)

@@ -10,7 +10,8 @@ from rest_framework import serializers
 from config.rest.fields import TextField, TimestampField
 from config.rest.pagination import LimitQuery
 from config.rest.problems import Problem
-from tasks.models import ChangeCounter, CounterValues, Task
+from tasks.counter import ChangeCounter, CounterValues
+from tasks.models import Task
 from tasks.queries import read_changes
 from tasks.serializers import EXAMPLE, TaskSerializer
 

@@ -5,7 +5,8 @@ from django.core import checks
 from django.db.models import BigIntegerField, Exists, OuterRef
 from django.db.models.functions import Coalesce
 
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 
 # For an owner with fewer tasks, another plan may be the better one.
 MANY_TASKS = 1000

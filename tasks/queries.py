@@ -12,8 +12,9 @@ from config.db.prepared import Param, prepared
 from config.rest.fields import TimestampField
 from config.rest.pagination import KeysetPaginator, Page
 from config.rest.strict import read_fields
+from tasks.counter import ChangeCounter
 from tasks.filters import filter_tasks
-from tasks.models import ChangeCounter, Task, TaskQuerySet
+from tasks.models import Task, TaskQuerySet
 from tasks.serializers import TaskSerializer
 
 OWNER = Param("owner", UUIDField())

@@ -19,9 +19,10 @@ from config.rest.problems import Problem
 from config.rest.strict import StrictView
 from tasks.batch import BatchSerializer, problem_at, to_operation
 from tasks.changes import ChangesQuery, changes_since
+from tasks.counter import ChangeCounter
 from tasks.etags import check_if_match, list_etag, matches_if_none_match, read_etags, task_etag
 from tasks.filters import DeletionQuery, TaskListQuery
-from tasks.models import ChangeCounter, Task
+from tasks.models import Task
 from tasks.openapi import documented
 from tasks.operations import Operation, Result, check_key, perform
 from tasks.permissions import IsOwner

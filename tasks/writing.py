@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from tasks import sql
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.queries import find_tasks
 
 Result = TypeVar("Result")

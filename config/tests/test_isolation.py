@@ -16,7 +16,8 @@ from uuid_utils.compat import uuid7
 
 from config.db.prepared import forget_statements
 from tasks import sql
-from tasks.models import ChangeCounter, Task, TaskQuerySet
+from tasks.counter import ChangeCounter
+from tasks.models import Task, TaskQuerySet
 from tasks.tests.factories import TaskFactory
 from tasks.views import TaskViewSet
 from users.authentication import AccessToken, RefreshToken

@@ -12,7 +12,8 @@ from django.utils import timezone
 from config.db.functions import Rfc3339
 from config.db.prepared import MAX_STATEMENTS, Param, Prepared, forget_statements, prepared
 from config.rest.fields import utc_timestamp
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.queries import find_tasks, tasks_by_name
 from tasks.tests.factories import TaskFactory
 from users.authentication import find_session

@@ -16,7 +16,8 @@ NEW_TESTS = '''
 import pytest
 from django.db import connection, transaction
 
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 
 TASKS = "/api/v1/tasks"
 NEW = {"location": "Corner shop", "starred": True}

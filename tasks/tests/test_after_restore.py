@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 
 from conftest import ApiClient, at_once
-from tasks.models import ChangeCounter
+from tasks.counter import ChangeCounter
 from tasks.tests.factories import TaskFactory
 from users.models import User
 from users.tests.factories import UserFactory

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from config.tests.problems import assert_problem, faults_of
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
 TASKS = "/api/v1/tasks"

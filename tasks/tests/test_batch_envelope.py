@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 
 from config.tests.problems import faults_of
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 
 BATCH = "/api/v1/tasks/batch"
 NEVER = str(UUID(int=7))

@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 
 from tasks.checks import MANY_TASKS, check_counters, check_list_index
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from users.models import User
 from users.tests.factories import UserFactory

@@ -5,7 +5,8 @@ from uuid import uuid4
 import pytest
 
 from config.tests.problems import assert_problem, faults_of
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
 TASKS = "/api/v1/tasks"

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from config.tests.problems import assert_problem, faults_of
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.tests.meanwhile import before_statement, meanwhile
 from tasks.tests.paging import links

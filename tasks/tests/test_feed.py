@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from config.tests.problems import faults_of
 from tasks.changes import read_rows
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.tests.meanwhile import before_statement, meanwhile
 

@@ -9,7 +9,8 @@ from django.db.models import CheckConstraint
 from django.utils import timezone
 
 from config.tests.problems import assert_problem
-from tasks.models import COMPLETION_TORN, ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import COMPLETION_TORN, Task
 from tasks.tests.factories import TaskFactory
 from tasks.writing import IdsUnavailable, write, write_locked
 

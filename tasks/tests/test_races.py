@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from conftest import ApiClient, at_once, waiting_for_a_lock
 from tasks import sql
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.tests.meanwhile import meanwhile
 from tasks.writing import write

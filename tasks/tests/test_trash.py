@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from config.tests.problems import assert_problem, faults_of
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from tasks.tests.paging import ids, walk
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from conftest import ApiClient, at_once
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from users.authentication import AccessToken
 from users.models import Session
 

@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from tasks.models import ChangeCounter, Task, TaskQuerySet
+from tasks.counter import ChangeCounter
+from tasks.models import Task, TaskQuerySet
 from tasks.tests.factories import TaskFactory
 from users.models import User
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from config.tests.problems import assert_problem
 from conftest import wait_for, waiting_for_a_lock
 from tasks import sql, writing
-from tasks.models import ChangeCounter, Task
+from tasks.counter import ChangeCounter
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
 TASKS = "/api/v1/tasks"

@@ -12,8 +12,8 @@ from django.db.models import BigIntegerField, F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from tasks.counter import ChangeCounter
 from tasks.management.progress import progress_bar
-from tasks.models import ChangeCounter
 
 STEP = 2**32
 # A value from the clock is also past those that were used after an earlier restore of the same dump,
