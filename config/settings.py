@@ -6,6 +6,7 @@ without their values. With only the required variables set, the settings are rig
 """
 
 import os
+import zoneinfo
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -47,6 +48,8 @@ MAX_BODY_SIZES = {r"/(api/(v1/)?auth/|health)": 16 * 1024}
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
+# Only the time zones of the pinned tzdata package. With each machine's own, due dates would differ.
+zoneinfo.reset_tzpath(())
 
 INSTALLED_APPS = [
     "config",

@@ -6,6 +6,7 @@ Django's own methods that write, for commands and the shell.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache, partial
 from itertools import islice
 from typing import Any, Self
 from uuid import UUID
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Length, Trim
-from django.db.models.lookups import GreaterThan, LessThanOrEqual
+from django.db.models.lookups import Exact, GreaterThan, LessThanOrEqual
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
 from django.utils import timezone
@@ -23,15 +24,28 @@ from uuid_utils.compat import uuid7
 from config.db.prepared import Param
 from tasks import sql
 from tasks.counter import BATCH_SIZE, ChangeCounter
+from tasks.derived import DERIVED, derive
+from tasks.due import DAY_LENGTH, DUE_DATE_LENGTH, NEVER, time_zone_of
+from tasks.tags import MAX_TAGS, TAG_MAX_LENGTH, TAGS_MAX_LENGTH
 
 TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 1000
 TITLE_BLANK = "This field may not be blank."
 TITLE_TOO_LONG = f"Ensure this field has no more than {TITLE_MAX_LENGTH} characters."
+EXPRESSION = "Update the due date and the tags to values: other columns follow from them."
 DESCRIPTION_TOO_LONG = f"Ensure this field has no more than {DESCRIPTION_MAX_LENGTH} characters."
 IDEMPOTENCY_KEY_MAX_LENGTH = 255
 COMPLETION_TORN = "A completed task has a time of completion, and no other task has one."
+DUE_TORN = "A task has a due date if it has a moment at which it is due."
+PRIORITY_UNKNOWN = "Send high, medium, low or null."
+TAGS_TOO_LONG = f"Ensure there are no more than {MAX_TAGS} tags of {TAG_MAX_LENGTH} characters."
 OWNER_FIXED = "A task's owner never changes."
+
+
+class Priority(models.IntegerChoices):
+    """RFC 5545, PRIORITY. It writes 0 for none, which here is the last of all."""
+
+    HIGH, MEDIUM, LOW, NONE = 1, 5, 9, 10
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -61,6 +75,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Return the completed tasks."""
         return self.filter(completed=True)
 
+    def all_day(self) -> Self:
+        """Return the tasks that are due on a day, which ends where their owner is."""
+        return self.filter(Exact(Length("due_date"), DAY_LENGTH))
+
+    def tagged(self, folded: Any) -> Self:
+        """Return the tasks with a tag. It must be folded, with a comma before and after it."""
+        return self.filter(tags_folded__contains=folded)
+
     def matching(self, words: str) -> Self:
         """Return the tasks with every word in the title or the description. The database folds case."""
         found = self
@@ -84,16 +106,23 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def update(self, **changes: Any) -> int:
         """Change the rows, each with its owner's next version. `sql.MOMENT` is the time of the write.
 
-        With `version`, the caller has taken it from the counter. Raises ValueError for another owner.
+        With `version`, the caller has taken it from the counter. Raises ValueError for another owner,
+        and for an expression that another column follows from.
         """
         if changes.keys() & {"owner", "owner_id"}:
             raise ValueError(OWNER_FIXED)
+        if any(hasattr(changes.get(name), "resolve_expression") for name in DERIVED):
+            raise ValueError(EXPRESSION)
         if "version" in changes:
             return super().update(**changes)
         with transaction.atomic():
             stamps = ChangeCounter.advance_all(self.owner_ids())
             return sum(
-                self.filter(owner=owner).update(**stamp.fill(changes), version=stamp.version)
+                self.filter(owner=owner).update(
+                    **stamp.fill(changes),
+                    **derive(changes, partial(time_zone_of, owner)),
+                    version=stamp.version,
+                )
                 for owner, stamp in stamps.items()
             )
 
@@ -104,8 +133,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         tasks = list(objs)
         with transaction.atomic():
             stamps = ChangeCounter.advance_all(task.owner_id for task in tasks)
+            time_zones = cache(time_zone_of)
             for task in tasks:
                 task.version = stamps[task.owner_id].version
+                vars(task).update(derive(vars(task), partial(time_zones, task.owner_id)))
             return super().bulk_create(tasks, *args, **kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
@@ -130,6 +161,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 ALIVE, TRASH = Q(deleted_at__isnull=True), Q(deleted_at__isnull=False)
 HAS_KEY = Q(idempotency_key__isnull=False)
 SHORT_DESCRIPTION = LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH)
+DUE_HAS_MOMENT = Q(due_date__isnull=True, due_at=NEVER) | Q(due_date__isnull=False, due_at__lt=NEVER)
 COMPLETED_HAS_TIME = Q(completed=False, completed_at__isnull=True) | Q(
     completed=True, completed_at__isnull=False
 )
@@ -140,6 +172,14 @@ def rule(name: str, condition: Any, message: str) -> models.CheckConstraint:
     return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
 
 
+def list_indexes(name: str, *fields: str) -> list[models.Index]:
+    """Return the indexes of an ordering: for the list, which skips the trash, and for the trash."""
+    return [
+        models.Index(fields=("owner", *fields), condition=condition, name=f"task_{kind}_{name}")
+        for kind, condition in (("owner", ALIVE), ("trash", TRASH))
+    ]
+
+
 class Task(models.Model):
     """Something that its owner wants to do. RFC 5545, VTODO."""
 
@@ -148,6 +188,16 @@ class Task(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False)
     title = models.CharField(max_length=TITLE_MAX_LENGTH)
     description = models.CharField(max_length=DESCRIPTION_MAX_LENGTH, blank=True, default="")
+    # A day or a time, as it is shown.
+    due_date = models.CharField(max_length=DUE_DATE_LENGTH, null=True, blank=True)  # noqa: DJ001  (null in the API)
+    # When it is overdue. It moves with the owner's time zone if the due date is a day.
+    due_at = models.DateTimeField(default=NEVER, db_default=NEVER, editable=False)
+    priority = models.SmallIntegerField(
+        choices=Priority, default=Priority.NONE.value, db_default=Priority.NONE.value
+    )
+    # With commas between them.
+    tags = models.CharField(max_length=TAGS_MAX_LENGTH, blank=True, default="", db_default="")
+    tags_folded = models.TextField(blank=True, default="", db_default="", editable=False)
     completed = models.BooleanField(default=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -167,13 +217,11 @@ class Task(models.Model):
         base_manager_name = "objects"
         ordering = ("-id",)
         indexes = (
-            # Serves the list, newest first. A full trash does not slow it down.
-            models.Index(fields=("owner", "-created_at", "-id"), condition=ALIVE, name="task_owner_created"),
-            # Serves the list by title.
-            models.Index(fields=("owner", "title", "id"), condition=ALIVE, name="task_owner_title"),
-            # These serve the same lists of the trash.
-            models.Index(fields=("owner", "-created_at", "-id"), condition=TRASH, name="task_trash_created"),
-            models.Index(fields=("owner", "title", "id"), condition=TRASH, name="task_trash_title"),
+            # These serve the lists, newest first, by title, by due date and by priority.
+            *list_indexes("created", "-created_at", "-id"),
+            *list_indexes("title", "title", "id"),
+            *list_indexes("due", "due_at", "id"),
+            *list_indexes("priority", "priority", "id"),
             # Serves the change feed, and every read of all of an owner's tasks.
             models.Index(fields=("owner", "version", "id"), name="task_owner_version"),
         )
@@ -185,6 +233,9 @@ class Task(models.Model):
             rule("task_title_not_blank", GreaterThan(Length(Trim("title")), 0), TITLE_BLANK),
             rule("task_title_length", LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH), TITLE_TOO_LONG),
             rule("task_description_length", SHORT_DESCRIPTION, DESCRIPTION_TOO_LONG),
+            rule("task_due_has_moment", DUE_HAS_MOMENT, DUE_TORN),
+            rule("task_priority_known", Q(priority__in=Priority.values), PRIORITY_UNKNOWN),
+            rule("task_tags_length", LessThanOrEqual(Length("tags"), TAGS_MAX_LENGTH), TAGS_TOO_LONG),
             rule("task_completed_has_time", COMPLETED_HAS_TIME, COMPLETION_TORN),
         )
 
@@ -195,13 +246,15 @@ class Task(models.Model):
         """Save the row with its owner's next version. Times are saved as they are given."""
         with transaction.atomic():
             self.stamp()
-            if kwargs.get("update_fields"):
-                kwargs["update_fields"] = {*kwargs["update_fields"], "version"}
+            if names := kwargs.get("update_fields"):
+                derived = {DERIVED[name] for name in DERIVED.keys() & set(names)}
+                kwargs["update_fields"] = {*names, *derived, "version"}
             super().save_base(*args, **kwargs)
 
     def stamp(self) -> None:
-        """Take the owner's next version. Raises ValueError if the row is another owner's."""
+        """Take the owner's next version, and derive columns. Raises ValueError for another owner's row."""
         self.version = ChangeCounter.advance(self.owner_id).version
+        vars(self).update(derive(vars(self), partial(time_zone_of, self.owner_id)))
         if Task.objects.filter(pk=self.pk).exclude(owner=self.owner_id).exists():
             raise ValueError(OWNER_FIXED)
 

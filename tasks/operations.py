@@ -82,7 +82,10 @@ class Operation:
         """Return a hash of what a creation sets, to recognise it again. Empty if it cannot be repeated."""
         if not self.is_named_creation:
             return ""
-        values = {name: value for name, value in self.fields.items() if value} | {"id": str(self.pk)}
+        # A field with its default is as if it was not sent.
+        default = Task()
+        values = {name: value for name, value in self.fields.items() if value != getattr(default, name)}
+        values["id"] = str(self.pk)
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 

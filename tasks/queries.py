@@ -13,7 +13,7 @@ from config.rest.fields import TimestampField
 from config.rest.pagination import KeysetPaginator, Page
 from config.rest.strict import read_fields
 from tasks.counter import ChangeCounter
-from tasks.filters import filter_tasks
+from tasks.filters import ORDERINGS, filter_tasks, values_of
 from tasks.models import Task, TaskQuerySet
 from tasks.serializers import TaskSerializer
 
@@ -51,8 +51,12 @@ def listed_tasks(parameters: Mapping[str, Any]) -> TaskQuerySet:
     # A plain Field, because the integer's own would convert each row's value for nothing.
     version = Subquery(counter, output_field=Field())
     fields = read_fields(TaskSerializer).values()
-    times = {str(field.source) for field in fields if isinstance(field, TimestampField)}
-    tasks = Task.objects.owned_by(parameters["owner"]).only(*({str(each.source) for each in fields} - times))
+    times = {str(field.source) for field in fields if type(field) is TimestampField}
+    columns = {str(each.source) for each in fields} - times
+    if "due_at" in ORDERINGS[parameters["ordering"]][0]:
+        # The cursor needs it.
+        times.add("due_at")
+    tasks = Task.objects.owned_by(parameters["owner"]).only(*columns)
     texts = {f"{name}_text": Rfc3339(name) for name in times}
     return filter_tasks(tasks, parameters).annotate(**texts, collection_version=version)
 
@@ -60,9 +64,9 @@ def listed_tasks(parameters: Mapping[str, Any]) -> TaskQuerySet:
 _pages = KeysetPaginator(listed_tasks, lambda owner_id: ChangeCounter.read(owner_id).change_seq)
 
 
-def read_page(owner_id: UUID, query: Mapping[str, Any]) -> Page:
+def read_page(owner_id: UUID, query: Mapping[str, Any], time_zone: str) -> Page:
     """Return a page of the owner's list, with the `change_seq` that it belongs to as its version."""
-    return _pages.read(owner_id, query, is_rare=bool(query["search"]))
+    return _pages.read(owner_id, query, values_of(query, time_zone), is_rare=bool(query["search"]))
 
 
 def read_changes(owner_id: UUID, *, version: int, pk: UUID, began: int, limit: int) -> list[Task]:

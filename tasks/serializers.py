@@ -8,25 +8,29 @@ from rest_framework import serializers
 
 from config.rest.fields import ContextField, FlagField, StrictUUIDField, TextField, TimestampField
 from config.rest.strict import StrictSerializer
+from tasks.due import FIRST_DAY, LAST_DAY
+from tasks.fields import DueDateField, PriorityField, TagsField
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_BLANK, TITLE_MAX_LENGTH
 
 OPTIONAL: Any = {"required": False, "allow_blank": True, "allow_null": True}
 NAMES = {"id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69", "user_id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10"}
 TEXTS = {"title": "Buy milk", "description": "Two litres"}
+PLANNED = {"due_date": "2026-11-30", "priority": "high", "tags": ["home"]}
+DUE_DATE = f"A day, which ends where the user is, or a time. From {FIRST_DAY} to {LAST_DAY}."
 TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-21T09:00:00.123456Z")
-EXAMPLE = {**NAMES, **TEXTS, "completed": False, "completed_at": None, **TIMES, "version": 7}
+EXAMPLE = {**NAMES, **TEXTS, **PLANNED, "completed": False, "completed_at": None, **TIMES, "version": 7}
 
 
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Task", EXAMPLE, response_only=True),
-        OpenApiExample("Change", TEXTS, request_only=True),
+        OpenApiExample("Change", TEXTS | PLANNED, request_only=True),
     ],
     # null is accepted as "", and never returned.
     extensions={"x-response": {"optional": ("deleted_at",), "not_null": ("description",)}},
 )
 class TaskSerializer(StrictSerializer):
-    """A task. Writable: `title`, `description`, `completed`, and on creation `id`.
+    """A task. On creation, `id` can be sent too.
 
     Its context needs `user_id`, the owner's public id, and for a change the `id` in the URL.
     """
@@ -35,6 +39,9 @@ class TaskSerializer(StrictSerializer):
     user_id = ContextField()
     title = TextField(max_length=TITLE_MAX_LENGTH, error_messages={"blank": TITLE_BLANK})
     description = TextField(max_length=DESCRIPTION_MAX_LENGTH, trim_whitespace=False, **OPTIONAL)
+    due_date = DueDateField(required=False, allow_null=True, help_text=DUE_DATE)
+    priority = PriorityField(required=False)
+    tags = TagsField(required=False, help_text="Unique without case, in their order. Replaced as a whole.")
     completed = FlagField(required=False)
     completed_at = TimestampField(read_only=True, allow_null=True)
     created_at = TimestampField(read_only=True)

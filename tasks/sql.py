@@ -33,7 +33,14 @@ WITH counter AS ({advance}) INSERT INTO {table} ({columns}) VALUES ({values}) RE
 """
 UPDATE_ONE = """
 WITH counter AS ({advance}) UPDATE {table} SET {assignments} FROM counter
-WHERE {table}.{owner} = %s AND {table}.{id} = %s AND {table}.{version} = %s RETURNING {supplied}
+WHERE {table}.{owner} = %s AND {table}.{id} = %s AND {table}.{version} = %s AND {table}.{due_at} = %s
+RETURNING {supplied}
+"""
+# Of one owner's tasks with due dates that are days. Their time zone has changed.
+MOVE_DUE = """
+WITH moved ({due_date}, {due_at}) AS (VALUES {rows})
+UPDATE {table} SET {due_at} = moved.{due_at} FROM moved
+WHERE {table}.{owner} = %s AND {table}.{due_date} = moved.{due_date} AND {table}.{due_at} <> moved.{due_at}
 """
 # An existing row keeps these.
 FIXED = {"id", "owner"}
@@ -108,14 +115,25 @@ def erase(model: "type[Model]", owner: UUID, ids: Sequence[UUID]) -> list[tuple[
         return [(version, deleted_at is None) for version, deleted_at in cursor.fetchall()]
 
 
-def write_one(counter: "type[Model]", task: "Model", owner: UUID, read_version: int | None) -> bool:
-    """Insert a task, or overwrite the one that still has `read_version`. Return whether it was written.
+def move_due(model: "type[Model]", owner: UUID, moments: dict[str, datetime]) -> int:
+    """Set the moments of one owner's tasks by their due dates, and nothing else. Return how many moved."""
+    sql = MOVE_DUE.format(rows=", ".join(["(%s, %s)"] * len(moments)), **names(model))
+    adapt = connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        parameters = [value for day, moment in moments.items() for value in (day, adapt(moment))]
+        cursor.execute(sql, [*parameters, adapt_id(model, owner)])
+        moved: int = cursor.rowcount
+        return moved
+
+
+def write_one(counter: "type[Model]", task: "Model", owner: UUID, stored: Any) -> bool:
+    """Insert a task, or overwrite the one that is still as `stored`. Return whether it was written.
 
     Takes the next value of the counter and writes the task in one statement, and sets on the task
     what the counter supplied. An existing task is not written if its owner was deleted meanwhile.
     Raises IntegrityError if a new task violates a constraint. PostgreSQL only.
     """
-    model, is_new = type(task), read_version is None
+    model, is_new = type(task), stored is None
     # Once, because each look at `connection` is a thread-local look-up.
     database = connections[DEFAULT_DB_ALIAS]
     parameters, supplied = counter_values(counter, owner, 1), {}
@@ -126,7 +144,8 @@ def write_one(counter: "type[Model]", task: "Model", owner: UUID, read_version: 
         else:
             parameters.append(field.get_db_prep_save(value, database))
     if not is_new:
-        parameters += [owner, task.pk, read_version]
+        # A new time zone moves `due_at` alone.
+        parameters += [owner, task.pk, stored.version, stored.due_at]
     try:
         with database.cursor() as cursor:
             cursor.execute(write_one_sql(counter, model, tuple(supplied.items()), is_new=is_new), parameters)

@@ -20,7 +20,7 @@ class AccountBackend(ModelBackend):
     ) -> User | None:
         """Return the active local account with these credentials, or None."""
         try:
-            user = User.objects.get_by_natural_key(username or credentials.get("email"))
+            user: User = User.objects.get_by_natural_key(username or credentials.get("email"))
         except User.DoesNotExist:
             User().set_password(password)
             log_event("sign_in_refused", None, reason="unknown_account")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth import hashers
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models, transaction
 from django.db.models import Q
@@ -15,58 +15,16 @@ from django.utils.functional import cached_property
 from uuid_utils.compat import uuid7
 
 from users.deletion import prepare_deletion
-from users.emails import FOLDED_EMAIL, FoldedEmailField, fold_email
+from users.emails import FOLDED_EMAIL, FoldedEmailField
 from users.events import log_event
+from users.managers import UserManager
+from users.time_zones import TIME_ZONE_MAX_LENGTH, time_zone_change, validate_time_zone
 
 if TYPE_CHECKING:
     from config.db.prepared import Param
 
 EMAIL_MISSING = "A local account needs an e-mail; one of another issuer a subject."
 EMAIL_TAKEN = "An account with this e-mail exists."
-
-
-class UserQuerySet(models.QuerySet["User"]):
-    """The vocabulary of accounts."""
-
-    def local_with_email(self, email: str | None) -> Self:
-        """Return the local account with an e-mail, compared without case."""
-        return self.alias(folded=FOLDED_EMAIL).filter(folded=fold_email(email or ""), issuer=None)
-
-    def update(self, **fields: Any) -> int:
-        """Update the rows. A new e-mail, which must not be an expression, changes its folded form too."""
-        if "email" in fields:
-            folded = models.Value(fold_email(fields["email"] or ""))
-            fields["email_folded"] = models.Case(models.When(issuer=None, then=folded))
-        return super().update(**fields)
-
-
-class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # made at run time
-    """Creates accounts, and finds local ones by e-mail."""
-
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a local account. Without a password it cannot sign in. Raises IntegrityError."""
-        user: User = self.model(email=email, **fields)
-        user.set_password(password)
-        user.save(using=self._db)
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a local account with all permissions in the admin."""
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-
-    def get_or_create_external(self, issuer: str, subject: str) -> "User":
-        """Return the account of an external subject, created if it is new."""
-        unusable = {"password": hashers.make_password(None)}
-        user: User
-        user, created = self.get_or_create(issuer=issuer, subject=subject, defaults=unusable)
-        if created:
-            log_event("sign_in", user.id_for_logs, via="external")
-        return user
-
-    def get_by_natural_key(self, email: str | None) -> "User":
-        """Return the local account with an e-mail. Raises User.DoesNotExist."""
-        user: User = self.local_with_email(email).get()
-        return user
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -78,6 +36,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Folding can triple the length.
     email_folded = FoldedEmailField(max_length=3 * 254, null=True, editable=False)
     name = models.CharField(max_length=150, blank=True, default="")
+    # Where the user's days begin and end. A name of the IANA database.
+    time_zone = models.CharField(
+        max_length=TIME_ZONE_MAX_LENGTH, default="UTC", db_default="UTC", validators=(validate_time_zone,)
+    )
     issuer = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (the same)
     subject = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  (the same)
     is_active = models.BooleanField("active", default=True, help_text="Turn off to lock the account at once.")
@@ -192,10 +154,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save. A new password ends everything that `end_all_sessions` ends, except `kept_session_id`."""
-        if "email" in (kwargs.get("update_fields") or ()):
-            kwargs["update_fields"] = {*kwargs["update_fields"], "email_folded"}
+        fields: Any = kwargs.get("update_fields")
+        if "email" in (fields or ()):
+            kwargs["update_fields"] = {*fields, "email_folded"}
         ends_sessions = self.password_is_new and not self._state.adding
         with transaction.atomic():
+            if not self._state.adding and (fields is None or "time_zone" in fields):
+                time_zone_change.send(User, user=self)
             super().save(*args, **kwargs)
             if ends_sessions:
                 log_event("password_changed", self.id_for_logs)

@@ -16,10 +16,11 @@ from config.rest.strict import StrictSerializer
 from users.authentication import AccessToken, RefreshToken
 from users.models import Session, User
 from users.passwords import UNCHANGED
+from users.time_zones import validate_time_zone
 
 NINE, LATER = "2026-11-21T09:00:00.123456Z", "2026-11-21T09:15:00.123456Z"
 USER_ID, EMAIL = "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10", "ada@example.com"
-USER = {"id": USER_ID, "email": EMAIL, "name": "Ada", "created_at": NINE}
+USER = {"id": USER_ID, "email": EMAIL, "name": "Ada", "time_zone": "Europe/London", "created_at": NINE}
 SESSION_ID = "0199d2a4-9a8b-7c6d-8e5f-4a3b2c1d0e9f"
 SESSION = {"id": SESSION_ID, "created_at": NINE, "last_refreshed_at": LATER, "current": True}
 CREDENTIALS = {"email": EMAIL, "password": "a long pass phrase"}
@@ -44,6 +45,14 @@ class NewPasswordField(PasswordField):
         super().__init__(validators=[minimum], help_text=" ".join(password_validators_help_texts()))
 
 
+class TimeZoneField(TextField):
+    """The name of a time zone."""
+
+    def __init__(self) -> None:
+        help_text = "A name of the IANA time zone database."
+        super().__init__(required=False, validators=[validate_time_zone], help_text=help_text)
+
+
 class PasswordLengthValidator(MinLengthValidator):
     """Repeats Django's own password validator for the OpenAPI document."""
 
@@ -54,15 +63,16 @@ class PasswordLengthValidator(MinLengthValidator):
 @extend_schema_serializer(
     examples=[
         OpenApiExample("User", USER, response_only=True),
-        OpenApiExample("Name", {"name": "Ada L."}, request_only=True),
+        OpenApiExample("Change", {"name": "Ada L.", "time_zone": "Europe/Berlin"}, request_only=True),
     ]
 )
 class UserSerializer(StrictSerializer):
-    """The user. Only `name` can be changed."""
+    """The user. Writable: `name` and `time_zone`."""
 
     id = TextField(source="public_id", read_only=True)
     email = TextField(read_only=True, allow_null=True)
     name = TextField(max_length=150, allow_blank=True, required=False)
+    time_zone = TimeZoneField()
     created_at = TimestampField(read_only=True)
 
     def get_read_only_values(self) -> dict[str, str]:
@@ -70,9 +80,10 @@ class UserSerializer(StrictSerializer):
         return {"id": self.instance.public_id, "email": self.instance.email} if self.instance else {}
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
-        """Store the name."""
-        instance.name = validated_data["name"]
-        instance.save(update_fields=("name",))
+        """Store what was sent."""
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        instance.save(update_fields=validated_data)
         return instance
 
 
@@ -91,6 +102,7 @@ class RegistrationSerializer(StrictSerializer):
     email = serializers.EmailField(max_length=254)
     password = NewPasswordField()
     name = TextField(max_length=150, allow_blank=True, required=False)
+    time_zone = TimeZoneField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a weak password."""

@@ -185,7 +185,7 @@ class MeView(AccountView):
         responses=serializers.UserSerializer,
     )
     def patch(self, request: Request) -> Response:
-        """Change the name."""
+        """Change the name or the time zone."""
         serializer = serializers.UserSerializer(self.user, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         if serializer.validated_data:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from django.core.signing import BadSignature, Signer
 from django.db.models import DateTimeField, F, Q, QuerySet, UUIDField
+from django.db.models import TextField as TextColumn
 from django.db.models.fields import tuple_lookups
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
@@ -32,6 +33,10 @@ LOOKUPS = {
     (False, False): (tuple_lookups.TupleLessThan, "lte"),
     (False, True): (tuple_lookups.TupleLessThanOrEqual, "lte"),
 }
+
+
+# The fields of the parameters that a statement leaves open.
+OPEN: Any = {datetime: DateTimeField, str: TextColumn}
 
 
 class LimitQuery(serializers.Serializer[Any]):
@@ -107,18 +112,22 @@ class KeysetPaginator:
     """Reads pages of the list that `build` returns.
 
     `build(parameters)` returns a queryset ordered by one column and then the id, in one direction,
-    annotated with `collection_version`. Its parameters are `owner` and the fields of a PageQuery. For
-    a page, `owner` and times are Params: the statement is prepared once for each combination of the
-    others. `read_version(owner_id)` returns the current version of the collection.
+    annotated with `collection_version`. Its parameters are `owner`, the fields of a PageQuery and the
+    `values` of a page. For a page, `owner`, times and the texts of `values` are Params: the statement is
+    prepared once for each combination of the others. `read_version(owner_id)` returns the current
+    version of the collection.
     """
 
     def __init__(self, build: Build, read_version: Callable[[Any], int]) -> None:
         self.build, self.read_version = build, read_version
 
-    def read(self, owner_id: Any, query: Mapping[str, Any], *, is_rare: bool = False) -> Page:
+    def read(
+        self, owner_id: Any, query: Mapping[str, Any], values: Mapping[str, Any], *, is_rare: bool = False
+    ) -> Page:
         """Return the page that `limit`, `cursor` and `count` ask for. Raises Problem("invalid_cursor").
 
-        A cursor is signed for one owner and one set of filters, and is not valid elsewhere. The
+        A cursor is signed for one owner and one set of filters, and is not valid elsewhere. `values`
+        are the parameters that filters stand for at this time, and replace those of the same name. The
         statement of a rare query is not kept, and is executed once even if it finds nothing.
         """
         limit, filters = query["limit"], dict(query)
@@ -126,7 +135,8 @@ class KeysetPaginator:
         del filters["limit"]
         signer = Signer(sep=".", salt=f"cursor:{owner_id}:{sorted(filters.items())!r}")
         cursor = Cursor("after", []) if text is None else Cursor.decode(text, signer)
-        key = (self.build, shape_of(filters), cursor.relation, bool(text), limit)
+        filters |= values
+        key = (self.build, shape_of(filters, values), cursor.relation, bool(text), limit)
         statement = Prepared(page_queryset(*key)) if is_rare else page_statement(*key)
         fields = ordering_fields(statement)
         row = {
@@ -154,10 +164,11 @@ class KeysetPaginator:
         return statement.rows(**values), version
 
 
-def shape_of(filters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Return the filters as a part of a statement's key, where times are left open."""
+def shape_of(filters: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the filters as a part of a statement's key, where times and the texts of `values` are open."""
     return tuple(
-        (name, datetime if isinstance(value, datetime) else value) for name, value in filters.items()
+        (name, type(value) if type(value) is datetime or (name in values and type(value) is str) else value)
+        for name, value in filters.items()
     )
 
 
@@ -169,7 +180,9 @@ def page_queryset(
     A row-value comparison is an index condition on PostgreSQL. SQLite gets an OR instead, which is
     not one: there the bound on the first column is, which is otherwise redundant.
     """
-    parameters = {name: Param(name, DateTimeField()) if value is datetime else value for name, value in shape}
+    parameters = {
+        name: Param(name, OPEN[value]()) if isinstance(value, type) else value for name, value in shape
+    }
     queryset = build({**parameters, "owner": Param("owner", UUIDField())})
     if has_cursor:
         backward, descending = relation in BACKWARD, str(queryset.query.order_by[0]).startswith("-")
