@@ -6,8 +6,9 @@ Django's own methods that write, for commands and the shell.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, partial, reduce
 from itertools import islice
+from operator import or_
 from typing import Any, Self
 from uuid import UUID
 
@@ -161,6 +162,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 ALIVE, TRASH = Q(deleted_at__isnull=True), Q(deleted_at__isnull=False)
 HAS_KEY = Q(idempotency_key__isnull=False)
 SHORT_DESCRIPTION = LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH)
+# Not `__in`, whose list of numbers Django's introspection of SQLite cannot read.
+PRIORITY_KNOWN = reduce(or_, (Q(priority=value) for value in Priority.values))
 DUE_HAS_MOMENT = Q(due_date__isnull=True, due_at=NEVER) | Q(due_date__isnull=False, due_at__lt=NEVER)
 COMPLETED_HAS_TIME = Q(completed=False, completed_at__isnull=True) | Q(
     completed=True, completed_at__isnull=False
@@ -234,7 +237,7 @@ class Task(models.Model):
             rule("task_title_length", LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH), TITLE_TOO_LONG),
             rule("task_description_length", SHORT_DESCRIPTION, DESCRIPTION_TOO_LONG),
             rule("task_due_has_moment", DUE_HAS_MOMENT, DUE_TORN),
-            rule("task_priority_known", Q(priority__in=Priority.values), PRIORITY_UNKNOWN),
+            rule("task_priority_known", PRIORITY_KNOWN, PRIORITY_UNKNOWN),
             rule("task_tags_length", LessThanOrEqual(Length("tags"), TAGS_MAX_LENGTH), TAGS_TOO_LONG),
             rule("task_completed_has_time", COMPLETED_HAS_TIME, COMPLETION_TORN),
         )

@@ -13,28 +13,30 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
-            model_name='task',
-            name='due_at',
+            model_name="task",
+            name="due_at",
             field=models.DateTimeField(db_default=NEVER, default=NEVER, editable=False),
         ),
         migrations.AddField(
-            model_name='task',
-            name='due_date',
+            model_name="task",
+            name="due_date",
             field=models.CharField(blank=True, max_length=27, null=True),
         ),
         migrations.AddField(
-            model_name='task',
-            name='priority',
-            field=models.SmallIntegerField(choices=[(1, 'High'), (5, 'Medium'), (9, 'Low'), (10, 'None')], db_default=10, default=10),
+            model_name="task",
+            name="priority",
+            field=models.SmallIntegerField(
+                choices=[(1, "High"), (5, "Medium"), (9, "Low"), (10, "None")], db_default=10, default=10
+            ),
         ),
         migrations.AddField(
-            model_name='task',
-            name='tags',
-            field=models.CharField(blank=True, db_default='', default='', max_length=1019),
+            model_name="task",
+            name="tags",
+            field=models.CharField(blank=True, db_default="", default="", max_length=1019),
         ),
         migrations.AddField(
-            model_name='task',
-            name='tags_folded',
-            field=models.TextField(blank=True, db_default='', default='', editable=False),
+            model_name="task",
+            name="tags_folded",
+            field=models.TextField(blank=True, db_default="", default="", editable=False),
         ),
     ]

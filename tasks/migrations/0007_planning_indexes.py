@@ -11,19 +11,35 @@ class Migration(migrations.Migration):
 
     operations = [
         AddIndexConcurrently(
-            model_name='task',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['owner', 'due_at', 'id'], name='task_owner_due'),
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["owner", "due_at", "id"],
+                name="task_owner_due",
+            ),
         ),
         AddIndexConcurrently(
-            model_name='task',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['owner', 'due_at', 'id'], name='task_trash_due'),
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", False)),
+                fields=["owner", "due_at", "id"],
+                name="task_trash_due",
+            ),
         ),
         AddIndexConcurrently(
-            model_name='task',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['owner', 'priority', 'id'], name='task_owner_priority'),
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["owner", "priority", "id"],
+                name="task_owner_priority",
+            ),
         ),
         AddIndexConcurrently(
-            model_name='task',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['owner', 'priority', 'id'], name='task_trash_priority'),
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", False)),
+                fields=["owner", "priority", "id"],
+                name="task_trash_priority",
+            ),
         ),
     ]

@@ -17,15 +17,33 @@ class Migration(migrations.Migration):
 
     operations = [
         AddConstraintNotValid(
-            model_name='task',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('due_at', NEVER), ('due_date__isnull', True)), models.Q(('due_at__lt', NEVER), ('due_date__isnull', False)), _connector='OR'), name='task_due_has_moment', violation_error_message='A task has a due date if it has a moment at which it is due.'),
+            model_name="task",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("due_at", NEVER), ("due_date__isnull", True)),
+                    models.Q(("due_at__lt", NEVER), ("due_date__isnull", False)),
+                    _connector="OR",
+                ),
+                name="task_due_has_moment",
+                violation_error_message="A task has a due date if it has a moment at which it is due.",
+            ),
         ),
         AddConstraintNotValid(
-            model_name='task',
-            constraint=models.CheckConstraint(condition=models.Q(('priority__in', [1, 5, 9, 10])), name='task_priority_known', violation_error_message='Send high, medium, low or null.'),
+            model_name="task",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("priority", 1), ("priority", 5), ("priority", 9), ("priority", 10), _connector="OR"
+                ),
+                name="task_priority_known",
+                violation_error_message="Send high, medium, low or null.",
+            ),
         ),
         AddConstraintNotValid(
-            model_name='task',
-            constraint=models.CheckConstraint(condition=LessThanOrEqual(Length('tags'), 1019), name='task_tags_length', violation_error_message='Ensure there are no more than 20 tags of 50 characters.'),
+            model_name="task",
+            constraint=models.CheckConstraint(
+                condition=LessThanOrEqual(Length("tags"), 1019),
+                name="task_tags_length",
+                violation_error_message="Ensure there are no more than 20 tags of 50 characters.",
+            ),
         ),
     ]
