@@ -71,9 +71,10 @@ def test_a_database_without_migrations_is_told_how_to_get_them(tmp_path):
 
 
 def test_one_migration_that_is_missing_is_named():
-    MigrationRecorder(connection).migration_qs.filter(name="0005_base_manager").delete()
+    MigrationRecorder(connection).migration_qs.filter(name="0009_validate_planning_rules").delete()
     assert (
-        diagnosis("migrations")[0] == "fault    migrations: 1 not applied, from tasks.0005_base_manager on."
+        diagnosis("migrations")[0]
+        == "fault    migrations: 1 not applied, from tasks.0009_validate_planning_rules on."
     )
 
 

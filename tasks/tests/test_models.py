@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from config.tests.problems import assert_problem
 from tasks.counter import ChangeCounter
+from tasks.due import NEVER
 from tasks.models import COMPLETION_TORN, Task
 from tasks.tests.factories import TaskFactory
 from tasks.writing import IdsUnavailable, write, write_locked
@@ -29,6 +30,11 @@ BROKEN_TEXTS = [
     ("task_description_length", {"description": "x" * 1001}),
     ("task_description_length", {"description": "🦄" * 1001}),
 ]
+BROKEN_PLANS = [
+    ("task_priority_known", {"priority": 0}),
+    ("task_priority_known", {"priority": 3}),
+    ("task_tags_length", {"tags": "x" * 1020}),
+]
 TORN_COMPLETIONS = [
     ("task_completed_has_time", {"completed": True, "completed_at": None}),
     ("task_completed_has_time", {"completed": False, "completed_at": LONG_AGO}),
@@ -42,7 +48,7 @@ def refuses(exception, constraint):
     return isinstance(exception, IntegrityError) and constraint in str(exception)
 
 
-@pytest.mark.parametrize(("constraint", "fields"), BROKEN_TEXTS + TORN_COMPLETIONS)
+@pytest.mark.parametrize(("constraint", "fields"), BROKEN_TEXTS + BROKEN_PLANS + TORN_COMPLETIONS)
 def test_the_database_refuses_to_insert_what_breaks_a_rule(alice, constraint, fields):
     with pytest.raises((IntegrityError, DataError)) as refused, transaction.atomic():
         TaskFactory(owner=alice, **fields)
@@ -50,7 +56,7 @@ def test_the_database_refuses_to_insert_what_breaks_a_rule(alice, constraint, fi
     assert not Task.objects.exists()
 
 
-@pytest.mark.parametrize(("constraint", "fields"), BROKEN_TEXTS + TORN_COMPLETIONS)
+@pytest.mark.parametrize(("constraint", "fields"), BROKEN_TEXTS + BROKEN_PLANS + TORN_COMPLETIONS)
 def test_the_database_refuses_to_update_to_what_breaks_a_rule(alice, constraint, fields):
     task = TaskFactory(owner=alice)
     with pytest.raises((IntegrityError, DataError)) as refused, transaction.atomic():
@@ -70,6 +76,20 @@ def test_through_http_the_same_rule_is_explained_in_the_same_words(
     assert fault["pointer"] == f"#/{next(iter(fields))}"
     assert fault["detail"] == MESSAGES[constraint]
     assert list(Task.objects.values()) == [Task.objects.filter(pk=task.pk).values().get()]
+
+
+@transaction.atomic
+def set_moment(task, moment):
+    """Set `due_at` alone. With a version, `update` derives nothing."""
+    version = ChangeCounter.advance(task.owner_id).version
+    Task.objects.filter(pk=task.pk).update(version=version, due_at=moment)
+
+
+@pytest.mark.parametrize(("due_date", "moment"), [(None, LONG_AGO), ("2026-11-30", NEVER)])
+def test_a_due_date_has_a_moment(alice, due_date, moment):
+    task = TaskFactory(owner=alice, due_date=due_date)
+    with pytest.raises(IntegrityError, match="task_due_has_moment"):
+        set_moment(task, moment)
 
 
 @pytest.mark.parametrize(("constraint", "fields"), TORN_COMPLETIONS)

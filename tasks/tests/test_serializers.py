@@ -18,6 +18,9 @@ FIELDS = {
     "user_id",
     "title",
     "description",
+    "due_date",
+    "priority",
+    "tags",
     "completed",
     "completed_at",
     "created_at",
@@ -51,6 +54,7 @@ def test_a_task_has_the_fields_of_the_contract(as_alice, alice):
     assert UUID(created["id"]).version == 7
     assert created["user_id"] == alice.public_id
     assert (created["description"], created["completed"], created["completed_at"]) == ("", False, None)
+    assert (created["due_date"], created["priority"], created["tags"]) == (None, None, [])
     assert created["created_at"] == created["updated_at"]
     assert TIMESTAMP.fullmatch(created["created_at"])
     assert as_alice.get(f"{TASKS}/{created['id']}").json() == created
@@ -212,7 +216,8 @@ def test_a_body_that_is_no_object_is_refused(as_alice, task, method, body, code)
         ("Title", "#/Title"),
         ("owner", "#/owner"),
         ("owner_id", "#/owner_id"),
-        ("priority", "#/priority"),
+        ("due_at", "#/due_at"),
+        ("tags_folded", "#/tags_folded"),
         ("", "#/"),
         ("a/b", "#/a~1b"),
         ("a~b", "#/a~0b"),

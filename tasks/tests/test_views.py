@@ -7,6 +7,7 @@ import pytest
 
 from config.tests.problems import assert_problem, faults_of
 from tasks.counter import ChangeCounter
+from tasks.due import NEVER
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
@@ -136,6 +137,11 @@ def test_fields_that_are_absent_stay_as_they_are(as_alice, path, task, method):
         "owner_id": task.owner_id,
         "title": "After",
         "description": "Before",
+        "due_date": None,
+        "due_at": NEVER,
+        "priority": 10,
+        "tags": "",
+        "tags_folded": "",
         "completed": True,
         "completed_at": completed_at,
         "created_at": LONG_AGO,

@@ -67,7 +67,7 @@ def test_the_right_password_signs_in(anonymous, carol, path):
     assert answer.status_code == 200
     body = answer.json()
     assert body.keys() == {"user", "access", "refresh", "expires_in"}
-    assert body["user"].keys() == {"id", "email", "name", "created_at"}
+    assert body["user"].keys() == {"id", "email", "name", "time_zone", "created_at"}
     assert body["user"]["id"] == str(carol.id)
     assert body["expires_in"] == 900
     me = anonymous.get(ME, HTTP_AUTHORIZATION=f"Bearer {body['access']}")

@@ -31,6 +31,7 @@ def test_me_is_the_user_of_the_token(as_alice, as_bob, alice, path):
         "id": str(alice.id),
         "email": "alice@example.com",
         "name": "Alice",
+        "time_zone": "UTC",
         "created_at": alice.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     }
     assert as_bob.get(path).json()["email"] == "bob@example.com"

@@ -30,6 +30,7 @@ def test_registering_makes_an_account_and_signs_in(anonymous, db, path):
         "id": str(user.id),
         "email": EMAIL,
         "name": "Dora",
+        "time_zone": "UTC",
         "created_at": user.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     }
     assert body["expires_in"] == 900
