@@ -5,6 +5,7 @@ stored, or what was signed.
 """
 
 import os
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ REFUSALS = {
     "precondition_failed": "the task is at another version than If-Match",
     "idempotency_mismatch": "an earlier request used the id or the key",
     "too_many_words": "no schema counts different words",
+    "unknown_time_zone": "no schema lists the time zones",
     "content_too_large": "the limit is in bytes, and a character may be sent as 12",
     "read_only_field": "the id in the body is not the one in the URL",
 }
@@ -70,6 +72,12 @@ TAGS = st.integers(1, 50).map('"{}"'.format) | st.from_regex(r'(W/)?"[!#-~]*"', 
 schemathesis.openapi.format(
     "entity-tags", st.just("*") | st.lists(TAGS, min_size=1, max_size=3).map(", ".join)
 )
+
+
+# The years 1 and 9999 have days that no due date can be.
+DATES = st.dates(date(1, 1, 3), date(9999, 12, 29))
+schemathesis.openapi.format("date", DATES.map(date.isoformat))
+schemathesis.openapi.format("date-time", DATES.map(lambda day: f"{day}T17:00:00.5+00:00"))
 
 
 # The ids of another user's tasks. Schemathesis's own check of strangers sends GET alone, and looks for the

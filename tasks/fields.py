@@ -29,7 +29,7 @@ MAX_DECOMPOSED_LENGTH = 4 * TAG_MAX_LENGTH
 PRIORITY_NAMES = {each.value: each.name.lower() for each in Priority if each != Priority.NONE}
 # What the OpenAPI document says of a tag: white space around it does not count.
 SPACE, CHARACTER, VISIBLE = r"[\s\x1c-\x1f\x85]", r"[^,\x00-\x1f\x7f-\x9f]", r"[^\s,\x00-\x1f\x7f-\x9f]"
-TAG_PATTERN = f"^{SPACE}*{VISIBLE}({CHARACTER}*{VISIBLE})?{SPACE}*$"
+TAG_PATTERN = f"{SPACE}*{VISIBLE}({CHARACTER}{{0,{TAG_MAX_LENGTH - 2}}}{VISIBLE})?{SPACE}*"
 
 
 @extend_schema_field({"anyOf": DAY_OR_TIME})
@@ -82,7 +82,9 @@ class PriorityField(OptionField):
         return PRIORITY_NAMES.get(value)
 
 
-@extend_schema_field({"type": "string", "minLength": 1, "maxLength": TAG_MAX_LENGTH, "pattern": TAG_PATTERN})
+@extend_schema_field(
+    {"type": "string", "minLength": 1, "maxLength": TAG_MAX_LENGTH, "pattern": f"^{TAG_PATTERN}$"}
+)
 class TagField(TextField):
     """A tag: without surrounding white space, and in NFC, in which its length counts."""
 
@@ -120,6 +122,7 @@ class TagsField(ShortListField):
         return value.split(",") if value else []
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{TAG_PATTERN}(,{TAG_PATTERN}){{0,{MAX_TAGS - 1}}}$"})
 class TagFilterField(TextField):
     """Tags in a query, with commas between them."""
 

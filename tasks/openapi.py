@@ -28,7 +28,7 @@ IF_NONE_MATCH = header(
     "If-None-Match", "The `ETag` of an earlier response: 304 if it is unchanged.", pattern=TAGS_PATTERN
 )
 LIST_HEADERS = [
-    header("ETag", "Weak. Changes with every change to the user's tasks.", response=[200]),
+    header("ETag", "Weak. Changes with the user's tasks. Absent if the list has `due`.", response=[200]),
     header("Link", "The URLs of the next and the previous page. RFC 8288.", response=[200]),
     header("Next-Cursor", "The cursor of the next page. Absent on the last page.", response=[200]),
     header("X-Total-Count", "How many tasks match, if `count=true`.", response=[200]),
