@@ -1,14 +1,17 @@
-"""How much of a response waits in the memory of a worker, and how long its thread waits for the client."""
+"""Responses that are not read at once: what a worker holds of them, how long it waits, and how that ends."""
 
 import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from urllib.parse import urlsplit
 
 import pytest
 
 from config import connections
 from config.connections import CHUNK_BYTES, ClientSocket
-from config.tests.serving import BLOCK, DEADLINE, wait_for
+from config.tests.serving import BLOCK, DEADLINE, accepted, send, wait_for
+from config.tests.test_slow_clients import READ_LARGE_FILE, connect, limited, linux_only
 
 # All together they are more than the worker and the kernel hold.
 AHEAD, BLOCKS = 4 * BLOCK, 64
@@ -65,3 +68,21 @@ def test_a_streamed_response_begins_to_arrive_before_its_end(link):
     assert len(sending.unsent) == CHUNK_BYTES
     sending.sendall(b"x")
     assert client.recv(1) == bytes(1)
+
+
+@linux_only
+@pytest.mark.django_db(transaction=True)
+def test_a_client_that_resets_its_connection_leaves_the_worker_alone(tmp_path):
+    """A response of which the worker holds the rest."""
+    log = tmp_path / "log"
+    with limited(log) as server, ExitStack() as stack:
+        port = urlsplit(server).port
+        wait_for(lambda: not accepted(port))
+        client = connect(stack, server, READ_LARGE_FILE)
+        assert client.recv(1)
+        # Without a time to linger, close() resets.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        wait_for(lambda: not accepted(port))
+        assert send(server, "GET /health").status_code == 200
+    assert "Exception in worker process" not in log.read_text()
