@@ -17,6 +17,7 @@ from config.tests.test_stopping import PATIENT, is_running
 from config.worker import Worker
 from conftest import is_healthy
 
+HALF_A_BODY = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
 KEPT = f"--keep-alive={DEADLINE}"
 
 
@@ -130,15 +131,21 @@ def test_a_kept_connection_may_have_one_more_request_when_the_worker_stops(tmp_p
         f"from config.gunicorn import *\nfrom config.worker import gthread\n"
         f"gthread.STOP_KEEPALIVE_LINGER = {DEADLINE}\n"
     )
-    with (
-        gunicorn(tmp_path / "log", *PATIENT, KEPT, f"--config={configuration}") as (server, process),
-        ExitStack() as stack,
-    ):
+    arguments = (
+        "config.tests.serving:limited_application(BODY_SECONDS=0.5)",
+        PATIENT[1],
+        KEPT,
+        f"--config={configuration}",
+    )
+    with gunicorn(tmp_path / "log", *arguments) as (server, process), ExitStack() as stack:
         wait_for(lambda: is_healthy(server))
-        client = connect(stack, server, f"{HEALTH}\r\n")
-        assert read_response(client).status_code == 200
+        late, client = (connect(stack, server, f"{HEALTH}\r\n") for _ in range(2))
+        assert [read_response(each).status_code for each in (late, client)] == [200, 200]
         process.send_signal(signal.SIGTERM)
         wait_for(lambda: not is_listening(urlsplit(server).port))
+        # When the worker answers this, it has looked for connections whose time is over.
+        late.sendall((HEALTH + HALF_A_BODY).encode())
+        assert read_response(late).status_code == 408
         client.sendall(f"{HEALTH}\r\n".encode())
         response = read_response(client)
         assert (response.status_code, response.headers["Connection"]) == (200, "close")
