@@ -16,6 +16,16 @@ from config.worker import Worker
 from conftest import is_healthy
 
 PATIENT = ("config.tests.serving:patient_application()", f"--graceful-timeout={DEADLINE}")
+# A hook runs in a new worker, before the worker has handlers. Later workers get no signal.
+SIGNALS_TO_NEW_WORKERS = """
+import os, signal
+from config.gunicorn import *
+numbers = [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+def pre_fork(server, worker):
+    worker.number = numbers.pop() if numbers else 0
+def post_fork(server, worker):
+    os.kill(os.getpid(), worker.number)
+"""
 LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
@@ -30,11 +40,11 @@ def is_running(pid):
 def test_a_signal_does_not_wait_for_the_lock_that_it_interrupted():
     """The main loop holds the pool's lock when it gives a request to a thread, and so does a first signal."""
     worker = Worker(1, os.getpid(), [], None, 30, Config(), None)
-    with closing(worker.tmp), ThreadPoolExecutor(1) as worker.tpool:
+    with closing(worker.tmp), ThreadPoolExecutor(1) as worker.tpool, ThreadPoolExecutor(1) as pool:
         with worker.tpool._shutdown_lock:
             with pytest.raises(SystemExit):
-                worker.handle_quit(signal.SIGINT, None)
-            worker.handle_quit(signal.SIGQUIT, None)
+                pool.submit(worker.handle_quit, signal.SIGINT, None).result(DEADLINE)
+            pool.submit(worker.handle_quit, signal.SIGQUIT, None).result(DEADLINE)
         assert not worker.alive
 
 
@@ -66,3 +76,13 @@ def test_workers_stop_when_their_master_is_killed(tmp_path):
             client.sendall(b"[]")
             assert client.recv(12) == b"HTTP/1.1 400"
         wait_for(lambda: not any(map(is_running, workers)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_to_a_worker_without_handlers_is_not_lost(tmp_path):
+    """Until then a worker has those of the master, which do nothing in the worker."""
+    log, configuration = tmp_path / "log", tmp_path / "gunicorn.py"
+    configuration.write_text(SIGNALS_TO_NEW_WORKERS)
+    with gunicorn(log, *PATIENT, f"--config={configuration}") as (server, _):
+        wait_for(lambda: log.read_text().count("Worker exiting") == 3)
+        wait_for(lambda: is_healthy(server))
