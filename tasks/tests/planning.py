@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from types import SimpleNamespace
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
@@ -98,3 +99,17 @@ def listed(tasks, query, zone="UTC", now=None):
     now, ordering = now or datetime.now(UTC), query.get("ordering", "-created_at")
     found = [task for task in tasks if is_listed(task, query, zone, now)]
     return sorted(found, key=lambda task: place(task, ordering, zone), reverse=ordering.startswith("-"))
+
+
+def set_clock(monkeypatch, moment):
+    """Let the lists read this time from their clock."""
+    monkeypatch.setattr("tasks.filters.timezone", SimpleNamespace(now=lambda: moment))
+
+
+def count_listed(client, tasks, query, zone="UTC", now=None):
+    """Check that a list has those of these tasks that it ought to have, in its order. Return how many."""
+    answer = client.get("/api/v1/tasks", {**query, "count": "true"})
+    assert answer.status_code == 200, (query, answer.json())
+    assert answer.json() == listed(tasks, query, zone, now), query
+    assert answer.headers["X-Total-Count"] == str(len(answer.json()))
+    return len(answer.json())
