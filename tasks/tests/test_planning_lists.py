@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from config.tests.problems import assert_problem, faults_of
+from conftest import ApiClient
 from tasks.models import Priority, Task
 from tasks.tests.factories import TaskFactory
+from tasks.tests.meanwhile import before_statement, meanwhile
 from tasks.tests.paging import ids
 from tasks.tests.planning import count_listed, set_clock
 
@@ -175,6 +177,27 @@ def test_a_task_that_became_overdue_is_not_hidden(as_alice, monkeypatch, due_dat
     set_clock(monkeypatch, moment + timedelta(microseconds=1))
     for known in ("*", before.headers.get("ETag", "*"), as_alice.get(TASKS).headers["ETag"]):
         assert as_alice.get(f"{TASKS}?due=overdue", HTTP_IF_NONE_MATCH=known).json() == [task]
+
+
+@pytest.mark.parametrize("headers", [{}, {"HTTP_IF_NONE_MATCH": '"x"'}], ids=str)
+@pytest.mark.parametrize("query", ["due_before=2026-12-01", "due_after=2026-12-01", "ordering=due_date"])
+def test_a_list_that_was_read_while_the_time_zone_changed_is_not_kept(as_alice, alice, query, headers):
+    for due_date in ("2026-12-01", "2026-11-30T11:00:00Z"):
+        as_alice.post(TASKS, {"title": due_date, "due_date": due_date})
+    url, elsewhere, number, happened = f"{TASKS}?{query}", ApiClient().sign_in(alice), 0, [True]
+    while happened:
+        as_alice.patch("/api/v1/auth/me", {"time_zone": "UTC"})
+        with meanwhile(
+            before_statement(number),
+            lambda: elsewhere.patch("/api/v1/auth/me", {"time_zone": "Pacific/Kiritimati"}),
+        ) as happened:
+            answer = as_alice.get(url, **headers)
+        again = as_alice.get(url, HTTP_IF_NONE_MATCH=answer.headers["ETag"])
+        if again.status_code == 304:
+            assert answer.json() == as_alice.get(url).json(), f"before statement {number}"
+        number += 1
+    assert number > 2
+    assert again.status_code == 304, "nothing has happened"
 
 
 # --- what it costs -----------------------------------------------------------
