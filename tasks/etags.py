@@ -5,8 +5,7 @@ The tag of a task is its version and is strong. The tag of a list is weak.
 
 import hmac
 import re
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -15,6 +14,9 @@ from rest_framework.request import Request
 
 from config.rest.openapi import INT64
 from config.rest.problems import Problem
+
+if TYPE_CHECKING:
+    from users.models import User
 
 # Django's `parse_etags` ignores what it cannot read, and splits a tag at a comma.
 TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
@@ -64,12 +66,13 @@ def task_etag(version: int) -> str:
     return f'"{version}"'
 
 
-def list_etag(request: Request, owner_id: UUID, change_seq: int) -> str:
+def list_etag(request: Request, owner: "User", change_seq: int) -> str:
     """Return the weak tag of a list. Any change to the user's tasks changes it.
 
     It is valid for one user, one path with its query, and one release, which may change the documents.
+    And for the time zone that the days of the query were read in, which may be older than `change_seq`.
     """
-    scope = f"{settings.VERSION} {owner_id} {request.get_full_path()}"
+    scope = f"{settings.VERSION} {owner.pk} {owner.time_zone} {request.get_full_path()}"
     digest = hmac.digest(settings.SECRET_KEY.encode(), scope.encode(), "sha256")
     return f'W/"{change_seq}-{digest.hex()[:16]}"'
 

@@ -81,13 +81,13 @@ class TaskViewSet(StrictView, viewsets.GenericViewSet[Task]):
         # What is due also changes with the clock.
         has_etag = "due" not in self.query
         if known is not None and has_etag:
-            etag = list_etag(request, self.owner.pk, ChangeCounter.read(self.owner.pk).change_seq)
+            etag = list_etag(request, self.owner, ChangeCounter.read(self.owner.pk).change_seq)
             if matches_if_none_match(known, etag):
                 return Response(status=304, headers={"ETag": etag})
         page = read_page(self.owner.pk, self.query, self.owner.time_zone)
         headers = page.headers(request)
         if has_etag:
-            headers["ETag"] = list_etag(request, self.owner.pk, page.version)
+            headers["ETag"] = list_etag(request, self.owner, page.version)
         represent = self.represent
         return Response([represent(row) for row in page.rows], headers=headers)
 

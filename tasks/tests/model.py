@@ -3,8 +3,12 @@
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from tasks.tests.planning import as_shown
+
 TIMES = {"created_at", "updated_at", "completed_at", "deleted_at", "version"}
-DEFAULTS = {"description": "", "completed": False}
+DEFAULTS = {"description": "", "completed": False, "due_date": None, "priority": None, "tags": []}
+# A title, a due date without an offset and tags that are refused.
+BAD = {"title": [""], "due_date": ["2026-11-30T09:00:00"], "tags": [["a,b"]]}
 
 
 @dataclass
@@ -12,7 +16,7 @@ class Known:
     """A task as its owner last saw it; `asked` is what created it, where the client named it."""
 
     shown: dict
-    asked: tuple | None = None
+    asked: dict | None = None
     key: str | None = None
 
     @property
@@ -33,9 +37,10 @@ class Verdict:
 
 @dataclass
 class Account:
-    """One user's tasks by their ids, and the highest version seen."""
+    """One user's time zone and tasks by their ids, and the highest version seen."""
 
     tasks: dict = field(default_factory=dict)
+    zone: str = "UTC"
     version: int = 0
     # (version, was alive) of what was deleted for good: who has not seen so far must begin anew.
     lost: list = field(default_factory=list)
@@ -54,7 +59,7 @@ class Account:
         gone = op["op"] in {"update", "replace", "complete"}
         if known is None or (known.trashed and gone):
             return Verdict(404, "not_found")
-        if "data" in op and op["data"].get("title") == "":
+        if self.is_bad(op.get("data", {})):
             return Verdict(400, "validation_error")
         if not self.admits(op.get("if_match"), known):
             return Verdict(412, "precondition_failed")
@@ -65,16 +70,16 @@ class Account:
 
     def judge_creation(self, op, foreign):
         data, key = op["data"], op.get("key")
-        if data.get("title", "") == "":
+        if "title" not in data or self.is_bad(data):
             return Verdict(400, "validation_error")
-        asked = (data.get("id"), data["title"], data.get("description", ""), data.get("completed", False))
+        data = DEFAULTS | as_shown(data)
         twins = [
             known
             for pk, known in self.tasks.items()
             if pk == data.get("id") or (key is not None and known.key == key)
         ]
         if twins:
-            if len(twins) > 1 or twins[0].asked != asked:
+            if len(twins) > 1 or twins[0].asked != data:
                 return Verdict(422, "idempotency_mismatch")
             if twins[0].trashed:
                 return Verdict(409, "task_deleted")
@@ -82,8 +87,11 @@ class Account:
         if data.get("id") in foreign:
             return Verdict(409, "id_unavailable")
         named = data.get("id") is not None or key is not None
-        known = Known({**DEFAULTS, **data}, asked if named else None, key)
-        return Verdict(201, None, known, {**DEFAULTS, **data}, created=True)
+        return Verdict(201, None, Known(data, data if named else None, key), data, created=True)
+
+    @staticmethod
+    def is_bad(data):
+        return any(data.get(name) in values for name, values in BAD.items())
 
     @staticmethod
     def admits(condition, known):
@@ -99,13 +107,13 @@ class Account:
             return {"trashed": False} if known.trashed else {}
         if op["op"] == "complete" and "completed" not in data:
             data = {"completed": not known.shown["completed"]}
-        return {name: value for name, value in data.items() if known.shown[name] != value}
+        return {name: value for name, value in as_shown(data).items() if known.shown[name] != value}
 
     def accept(self, verdict, shown):
         """Take over what was answered, after holding it against the verdict."""
         known, before = verdict.known, dict(verdict.known.shown)
         if verdict.created:
-            assert before.items() - {("id", None)} <= shown.items()
+            assert {**shown, **before} == shown
             assert (shown["completed_at"] is None) == (not shown["completed"])
             assert shown["created_at"] == shown["updated_at"]
         elif not verdict.changes:

@@ -8,23 +8,35 @@ from django.core.signing import Signer
 
 from config.tests.problems import faults_of
 from conftest import ApiClient
-from tasks.models import Task
+from tasks.models import Priority, Task
 from tasks.tests.factories import TaskFactory
 from tasks.tests.paging import cursor_of, ids, links, walk
+from tasks.tests.planning import listed
 from users.tests.factories import UserFactory
 
 TASKS = "/api/v1/tasks"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-ORDERINGS = ["created_at", "-created_at", "title", "-title"]
+ORDERINGS = [
+    f"{sign}{name}" for name in ("created_at", "title", "due_date", "priority") for sign in ("", "-")
+]
 
 
 @pytest.fixture
 def tied(alice, bob):
-    """Eleven tasks with few titles and few times between them, and some of Bob's among them."""
+    """Eleven tasks with few titles, times and priorities between them, and some of Bob's among them."""
     moments = [NOON + n // 4 * TICK for n in range(11)]
+    # The first two are one moment in UTC.
+    dues = ["2026-11-30", "2026-11-30T23:59:59.999999Z", None, "2026-11-29T09:00:00.000000Z", None]
     tasks = [
-        Task(owner=owner, title="cab"[n % 3], created_at=moment, updated_at=moment)
+        Task(
+            owner=owner,
+            title="cab"[n % 3],
+            due_date=dues[n % 5],
+            priority=Priority.values[n % 4],
+            created_at=moment,
+            updated_at=moment,
+        )
         for n, moment in enumerate(moments)
         for owner in (alice, bob)
     ]
@@ -47,12 +59,16 @@ def titles(answer):
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
-@pytest.mark.parametrize("limit", [1, 3, 4, 10, 11, 12])
-def test_a_walk_to_the_end_and_back_meets_every_task_once(as_alice, tied, ordering, limit):
-    column = ordering.removeprefix("-")
-    expected = sorted(tied, key=lambda task: (getattr(task, column), task.id), reverse=ordering != column)
-    expected = [str(task.id) for task in expected]
-    start = f"{TASKS}?ordering={ordering}&limit={limit}"
+@pytest.mark.parametrize(
+    ("limit", "deleted"), [*((limit, "false") for limit in (1, 3, 4, 10, 11, 12)), (3, "true")]
+)
+def test_a_walk_to_the_end_and_back_meets_every_task_once(as_alice, tied, *, ordering, limit, deleted):
+    documents = {task["id"]: task for task in as_alice.get(TASKS).json()}
+    expected = [task["id"] for task in listed(documents.values(), {"ordering": ordering})]
+    assert set(expected) == {str(task.id) for task in tied}
+    if deleted == "true":
+        Task.objects.owned_by(tied[0].owner).trash()
+    start = f"{TASKS}?ordering={ordering}&limit={limit}&deleted={deleted}"
     pages = walk(as_alice, start, "next")
     assert pages == [expected[n : n + limit] for n in range(0, 11, limit)]
     url = start
@@ -208,6 +224,12 @@ def test_a_cursor_is_good_at_every_address_of_the_list(as_alice, alice, cursor, 
         "ordering=title",
         "created_after=2000-01-01T00:00:00Z",
         "created_before=2100-01-01T00:00:00Z",
+        "ordering=due_date",
+        "due=none",
+        "due_after=2000-01-01",
+        "due_before=2100-01-01",
+        "priority=none",
+        "tags=a",
     ],
 )
 def test_a_cursor_belongs_to_its_filters_and_ordering(as_alice, cursor, other):
