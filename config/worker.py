@@ -11,7 +11,6 @@ and the bytes that they hold. If there are too many, those that have waited long
 at them once a second. It does not speak TLS, which is the task of a proxy.
 """
 
-import select
 import signal
 import socket
 import time
@@ -50,15 +49,18 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
 
     # --- waiting ------------------------------------------------------------------
 
-    def accept(self, listener: Any) -> None:
-        """Accept a connection. A thread gets it when it is readable."""
-        with suppress(OSError):
+    def accept(self, listener: Any) -> bool:
+        """Accept a connection, and return whether there was one. A thread gets it when it is readable."""
+        try:
             accepted, client = listener.accept()
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, connections.KERNEL_BYTES)
-            conn = Connection(self.cfg, accepted, client, listener.getsockname())
-            self.nr_conns += 1
-            self.make_room()
-            self.wait(conn, self.give_to_thread, connections.HEAD_SECONDS)
+        except OSError:
+            return False
+        conn = Connection(self.cfg, accepted, client, listener.getsockname())
+        self.nr_conns += 1
+        self.make_room()
+        self.wait(conn, self.give_to_thread, connections.HEAD_SECONDS)
+        return True
 
     def wait(
         self,
@@ -193,8 +195,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # untyped  # pragma: 
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
-                while select.select([listener], [], [], 0)[0]:
-                    self.accept(listener)
+                # Also without a free file descriptor this ends.
+                while self.accept(listener):
+                    pass
                 listener.close()
             self.sockets = []
 

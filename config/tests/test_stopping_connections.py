@@ -1,11 +1,13 @@
 """What becomes of its connections when a worker stops. On a stop and on a reload it gets SIGTERM."""
 
+import errno
 import http.client
 import os
 import signal
 import socket
 from contextlib import ExitStack, closing
 from selectors import DefaultSelector
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -69,6 +71,22 @@ def test_a_signal_may_come_while_a_worker_stops_accepting(worker):
     for _ in range(2):
         worker.set_accept_enabled(False)
     assert listener.fileno() < 0
+
+
+def test_a_worker_without_free_file_descriptors_stops(worker):
+    calls = []
+
+    def accept():
+        calls.append(None)
+        assert len(calls) < 5
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    (listener,) = worker.sockets
+    stuck = SimpleNamespace(accept=accept, fileno=listener.fileno, close=listener.close)
+    worker.alive, worker.sockets = False, [stuck]
+    with closing(socket.create_connection(listener.getsockname(), DEADLINE)):
+        worker.set_accept_enabled(False)
+    assert (worker.sockets, listener.fileno()) == ([], -1)
 
 
 @linux_only
