@@ -200,9 +200,7 @@ def test_a_title_that_is_saved_leaves_the_moment(alice, tasks):
 EXPRESSIONS = {
     "update": lambda task: update(task, due_date=F("title")),
     "update with a version": lambda task: update(task, tags=F("title"), version=9),
-    "bulk_update": lambda task: Task.objects.bulk_update(
-        [change_field(task, "due_date", DAY)], ["due_date"]
-    ),
+    "bulk_update": lambda task: Task.objects.bulk_update([change_field(task, "due_date", DAY)], ["due_date"]),
     "bulk_update of tags": lambda task: Task.objects.bulk_update(
         [change_field(task, "tags", "Home")], ["title", "tags"]
     ),
