@@ -24,6 +24,9 @@ def move_to_time_zone(user: Any, **_: Any) -> None:
     """
     ChangeCounter.lock(user.pk)
     if time_zone_of(user.pk).key != user.time_zone:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(SET_STATEMENT_LIMIT)
         ChangeCounter.advance(user.pk)
         move_due(user.pk, ZoneInfo(user.time_zone))
 
@@ -33,9 +36,6 @@ def move_due(owner_id: UUID, zone: ZoneInfo) -> int:
 
     The caller holds the lock of the owner's counter.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(SET_STATEMENT_LIMIT)
     days = Task.objects.owned_by(owner_id).all_day().order_by().values_list("due_date", flat=True).distinct()
     moments = {str(day): due_moment(day, lambda: zone) for day in days}
     items, moved = iter(moments.items()), 0
