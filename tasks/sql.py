@@ -36,11 +36,11 @@ WITH counter AS ({advance}) UPDATE {table} SET {assignments} FROM counter
 WHERE {table}.{owner} = %s AND {table}.{id} = %s AND {table}.{version} = %s AND {table}.{due_at} = %s
 RETURNING {supplied}
 """
-# Of one owner's tasks with due dates that are days. Their time zone has changed.
+# Of one owner's tasks with due dates that are days. Both engines give the columns of VALUES these names.
+# It begins with UPDATE: Python's SQLite does not count the rows of a statement that begins with WITH.
 MOVE_DUE = """
-WITH moved ({due_date}, {due_at}) AS (VALUES {rows})
-UPDATE {table} SET {due_at} = moved.{due_at} FROM moved
-WHERE {table}.{owner} = %s AND {table}.{due_date} = moved.{due_date} AND {table}.{due_at} <> moved.{due_at}
+UPDATE {table} SET {due_at} = moved.column2 FROM (VALUES {rows}) AS moved
+WHERE {table}.{owner} = %s AND {table}.{due_date} = moved.column1 AND {table}.{due_at} <> moved.column2
 """
 # An existing row keeps these.
 FIXED = {"id", "owner"}

@@ -23,14 +23,22 @@ def purge_trash():
     call_command("purge_trash", "--older-than=0s")
 
 
-@pytest.mark.parametrize(("command", "rows"), [(seed, "3/3"), (purge_trash, "1/1")])
+def recompute_due():
+    TaskFactory(due_date="2026-11-30")
+    call_command("recompute_due")
+
+
+COMMANDS = {seed: "3/3", purge_trash: "1/1", recompute_due: "1/1"}
+
+
+@pytest.mark.parametrize(("command", "rows"), COMMANDS.items())
 def test_a_terminal_shows_the_progress(db, monkeypatch, command, rows):
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
     command()
     assert rows in terminal.getvalue()
 
 
-@pytest.mark.parametrize("command", [seed, purge_trash])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_log_has_only_the_summary(db, capsys, command):
     command()
     printed = capsys.readouterr()

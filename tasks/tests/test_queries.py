@@ -82,7 +82,13 @@ def many(alice, bob):
     owners = [alice, alice, bob]
     moments = [NOON + timedelta(minutes=n // 2) for n in range(3000)]
     tasks = [
-        Task(owner=owners[n % 3], title=f"Task {n % 50}", created_at=moment)
+        Task(
+            owner=owners[n % 3],
+            title=f"Task {n % 50}",
+            created_at=moment,
+            due_date=f"2026-11-{1 + n // 3 % 30:02}",
+            priority=(1, 5, 9, 10)[n // 3 % 4],
+        )
         for n, moment in enumerate(moments)
     ]
     Task.objects.bulk_create(tasks)
@@ -122,6 +128,10 @@ def plan_of_page(client, url):
         ("-created_at", "task_owner_created", "created_at", "<"),
         ("title", "task_owner_title", "title", ">"),
         ("-title", "task_owner_title", "title", "<"),
+        ("due_date", "task_owner_due", "due_at", ">"),
+        ("-due_date", "task_owner_due", "due_at", "<"),
+        ("priority", "task_owner_priority", "priority", ">"),
+        ("-priority", "task_owner_priority", "priority", "<"),
     ],
 )
 def test_a_page_is_a_range_of_an_index(as_alice, many, *, ordering, index, column, forward):
@@ -143,7 +153,13 @@ def test_a_page_is_a_range_of_an_index(as_alice, many, *, ordering, index, colum
 
 
 @pytest.mark.parametrize(
-    ("ordering", "index"), [("-created_at", "task_trash_created"), ("-title", "task_trash_title")]
+    ("ordering", "index"),
+    [
+        ("-created_at", "task_trash_created"),
+        ("-title", "task_trash_title"),
+        ("due_date", "task_trash_due"),
+        ("-priority", "task_trash_priority"),
+    ],
 )
 def test_a_page_of_the_trash_is_a_range_of_an_index_of_its_own(as_alice, many, *, ordering, index):
     Task.objects.filter(title__endswith="1").trash()
@@ -152,6 +168,18 @@ def test_a_page_of_the_trash_is_a_range_of_an_index_of_its_own(as_alice, many, *
     first = as_alice.get(f"{TASKS}?deleted=true&ordering={ordering}&limit=20")
     plan = plan_of_page(as_alice, links(first)["next"])
     assert index in plan, plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert "Sort" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    "due", ["due=today", "due=upcoming", "due_after=2026-11-10", "due_before=2026-11-10T09:00:00Z"]
+)
+@pytest.mark.parametrize("ordering", ["due_date", "-due_date"])
+def test_what_is_due_is_a_range_of_the_index(monkeypatch, as_alice, many, due, ordering):
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOON)
+    plan = plan_of_page(as_alice, f"{TASKS}?{due}&ordering={ordering}&limit=20")
+    assert re.search(r"task_owner_due.*owner_id.*due_at ?[<>]", plan, re.DOTALL), plan
     assert "TEMP B-TREE" not in plan, plan
     assert "Sort" not in plan, plan
 
