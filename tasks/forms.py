@@ -126,12 +126,13 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
         return {"opened_version": self.instance.version, "opened_time_zone": self.time_zone}
 
     def clean_due_date(self) -> Any:
-        """Return the due date as it is stored: the same if it was not changed, else without a fraction."""
+        """Return the due date as it is stored: the same if it was not changed."""
         if "due_date" not in self.changed_data:
             return self.instance.due_date
         if not self.cleaned_data["due_date"]:
             return None
         day, time = self.cleaned_data["due_date"]
+        # First: in its range every local time can be converted to UTC.
         due_date = validated(DueDateField(), day.isoformat())
         if time is None:
             return due_date

@@ -150,6 +150,12 @@ def test_a_bad_value_is_refused_with_a_reason(as_operator, kiran, changes, messa
     assert message in as_operator.post(ADD, form).content.decode()
 
 
+def test_tags_are_removed(as_operator):
+    task = TaskFactory(tags="home")
+    assert save(as_operator, task, tags=" , ").status_code == 302
+    assert planning(task)[2] == ""
+
+
 def test_tags_are_counted_after_they_are_normalised(as_operator):
     task = TaskFactory()
     assert save(as_operator, task, tags=", ".join(["e\u0301" * 50, *map(str, range(19))])).status_code == 302

@@ -79,3 +79,6 @@ def test_a_name_that_is_unknown_now_is_not_replaced_by_the_first(as_operator, al
     with connection.cursor() as cursor:
         cursor.execute("UPDATE users_user SET time_zone = 'Gone/Away' WHERE email = %s", [alice.email])
     assert chosen(as_operator, page_of(alice))[1] == []
+    # A browser then sends the first, which is refused.
+    text = as_operator.get(page_of(alice)).content.decode().partition('name="time_zone"')[2]
+    assert re.search('<option value="([^"]*)"', text)[1] == ""
