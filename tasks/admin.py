@@ -1,6 +1,6 @@
 """The admin of tasks."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -14,10 +14,14 @@ from django.utils.html import format_html
 
 from config.admin import MAX_LISTED, BoundedAdmin, ChosenFilter
 from config.rest.fields import parse_uuid
-from tasks.forms import TaskForm
+from tasks.due import time_zone_of
+from tasks.filters import filter_due, values_of
+from tasks.forms import TaskForm, day_and_time
 from tasks.models import Task, TaskQuerySet
+from tasks.tags import fold_tag
 from tasks.writing import Writing, write
 
+EDITED = {*TaskForm.Meta.fields} - {"owner"}
 # The buttons of a task's form, with the message in its history. Each is an action of the list too.
 MOVES = {"trash": "Moved to the trash.", "restore": "Restored from the trash."}
 
@@ -42,6 +46,24 @@ class TrashFilter(admin.SimpleListFilter):
         return {"no": tasks.alive, "yes": tasks.trashed}.get(self.value() or "", tasks.all)()
 
 
+class DueFilter(admin.SimpleListFilter):
+    """Filters the list of one owner by the clock and in the owner's time zone, as the API does."""
+
+    title = "due"
+    parameter_name = "due"
+
+    def lookups(self, *_: Any) -> tuple[tuple[str, str], ...]:
+        """Return the choices."""
+        names = ("overdue", "today", "upcoming", "none")
+        return tuple((name, name.capitalize()) for name in names)
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the tasks for the choice. Raises ValidationError if the owner's id is malformed."""
+        query = {"due": self.value()}
+        time_zone = time_zone_of(cast("Any", request.GET["owner__id__exact"])).key
+        return filter_due(queryset, query | values_of(query, time_zone))
+
+
 def is_of_one_owner(request: HttpRequest) -> bool:
     """Return whether a list is filtered by one owner."""
     return "owner__id__exact" in request.GET
@@ -55,22 +77,23 @@ class TaskAdmin(BoundedAdmin):
     """
 
     form = TaskForm
-    list_display = ("title", "owner_link", "completed", "created_at", "deleted_at")
+    list_display = ("title", "owner_link", "due", "priority", "completed", "created_at", "deleted_at")
     # Over all owners only the id has an index. It gives the order: newest first.
     sortable_by = ()
     # Each has an index. The others have none over all owners.
     list_filter = (TrashFilter, ("owner", ChosenFilter))
-    list_filter_of_one_owner = ("completed", "created_at")
+    list_filter_of_one_owner = ("completed", DueFilter, "priority", "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "description")
     search_help_text = (
         "The id of a task, or the id, the e-mail or the subject of its owner, in full. "
-        "In the list of one owner: words of the title or the description."
+        "In the list of one owner: words of the title or the description, or a tag."
     )
     raw_id_fields = ("owner",)
     fields = (
-        *("id", "owner", "title", "description", "completed", "completed_at"),
-        *("created_at", "updated_at", "version", "deleted_at", "opened_version"),
+        *("id", "owner", "title", "description", "due_date", "priority", "tags"),
+        *("completed", "completed_at", "created_at", "updated_at", "version", "deleted_at"),
+        *("opened_version", "opened_time_zone"),
     )
     readonly_fields = ("id", "completed", "completed_at", "created_at", "updated_at", "version", "deleted_at")
     actions = ("complete", "trash", "restore")
@@ -82,8 +105,8 @@ class TaskAdmin(BoundedAdmin):
     def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Return all fields of a task, or those that a new task needs."""
         if obj is None:
-            return ("owner", "title", "description")
-        return self.fields if self.has_change_permission(request, obj) else self.fields[:-1]
+            return TaskForm.Meta.fields
+        return self.fields if self.has_change_permission(request, obj) else self.fields[:-2]
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Make the owner of an existing task read-only."""
@@ -97,8 +120,11 @@ class TaskAdmin(BoundedAdmin):
         text = search_term.strip()
         if pk := parse_uuid(text):
             return tasks.filter(Q(pk=pk) | Q(owner=pk)), False
-        if not text or is_of_one_owner(request):
-            return super().get_search_results(request, tasks, text)
+        if not text:
+            return tasks, False
+        if is_of_one_owner(request):
+            found, duplicates = super().get_search_results(request, tasks, text)
+            return found | tasks.tagged(f",{fold_tag(text)},"), duplicates
         owners = get_user_model().objects.filter(Q(email__iexact=text) | Q(subject=text))
         return tasks.filter(owner__in=list(owners.values_list("pk", flat=True)[:MAX_LISTED])), False
 
@@ -108,6 +134,12 @@ class TaskAdmin(BoundedAdmin):
         model = get_user_model()._meta  # noqa: SLF001  (documented)
         address = reverse(f"admin:{model.app_label}_{model.model_name}_change", args=[task.owner_id])
         return format_html('<a href="{}">{}</a>', address, task.owner)
+
+    @admin.display(description="due date")
+    def due(self, task: Task) -> str:
+        """Return the due date. A time is in the owner's time zone, which is named."""
+        day, time = day_and_time(task.due_date, task.owner.time_zone)
+        return f"{day} {time} {task.owner.time_zone}" if time else day
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show or save the form, or do what another button of it says."""
@@ -132,9 +164,7 @@ class TaskAdmin(BoundedAdmin):
 
     def save_model(self, _request: HttpRequest, obj: Task, form: ModelForm, change: bool) -> None:  # noqa: FBT001  (Django's signature)
         """Store only the fields that were edited, as the API does. Raises StaleForm."""
-        edited = {
-            name: form.cleaned_data[name] for name in {*form.changed_data} - {"owner", "opened_version"}
-        }
+        edited = {name: form.cleaned_data[name] for name in form.changed_data if name in EDITED}
 
         def update(writing: Writing) -> None:
             stored = writing.read([obj.pk]).get(obj.pk)

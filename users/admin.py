@@ -6,6 +6,7 @@ its sessions. Otherwise staff who may change users could make themselves superus
 
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -24,6 +25,7 @@ from config.rest.problems import Problem
 from users.events import log_event
 from users.models import EMAIL_MISSING, EMAIL_TAKEN, Session, SessionQuerySet, User
 from users.throttles import throttle_login
+from users.time_zones import TIME_ZONES
 
 PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -49,11 +51,14 @@ class ThrottledLoginForm(AdminAuthenticationForm):
 admin.site.login_form = ThrottledLoginForm
 
 
-class LocalEmailMixin:
+class AccountForm(forms.ModelForm):
     """Validates the e-mail of a local account. The database's constraints use a field that no form has."""
 
-    instance: User
-    cleaned_data: dict[str, Any]
+    time_zone = forms.ChoiceField(
+        choices=[("", "---------"), *((name, name) for name in sorted(TIME_ZONES))],
+        initial="UTC",
+        help_text="The user's days begin and end at midnight here.",
+    )
 
     def clean_email(self) -> str | None:
         """Return the e-mail. Raises ValidationError if it is missing or taken."""
@@ -66,15 +71,15 @@ class LocalEmailMixin:
         return email
 
 
-class UserCreationForm(LocalEmailMixin, AdminUserCreationForm):
+class UserCreationForm(AccountForm, AdminUserCreationForm):
     """Creates a local account."""
 
     class Meta:
         model = User
-        fields = ("email", "name")
+        fields = ("email", "name", "time_zone")
 
 
-class UserForm(LocalEmailMixin, UserChangeForm):
+class UserForm(AccountForm, UserChangeForm):
     """Changes an account."""
 
 
@@ -128,9 +133,11 @@ class UserAdmin(OperatorsAdmin, DjangoUserAdmin):
     ordering = ("-id",)
     form = UserForm
     add_form = UserCreationForm
-    add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
+    add_fieldsets = (
+        (None, {"fields": ("email", "name", "time_zone", "usable_password", "password1", "password2")}),
+    )
     fieldsets = (
-        (None, {"fields": ("id", "email", "name", "password_link", "belongings")}),
+        (None, {"fields": ("id", "email", "name", "time_zone", "password_link", "belongings")}),
         ("Another issuer's account", {"fields": ("issuer", "subject")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Times", {"fields": ("created_at", "last_login")}),

@@ -31,7 +31,7 @@ LOOKUPS = ("", "__exact", "__in", "__isnull", "__isempty", "__year", "__gte", "_
 # What each list understands. Whatever else there is in a query is refused before it is looked at.
 PARAMETERS = ("q", "p", "o", "all", "e", "_popup", "_to_field", "_changelist_filters")
 FILTERS = ("issuer", "is_active__exact", "created_at__gte", "created_at__lt", "revoked_at__isempty", "trash")
-FILTERS += ("owner__id__exact", "user__id__exact")
+FILTERS += ("owner__id__exact", "user__id__exact", "due", "priority__exact")
 UNKNOWN = (
     "x",
     "x__y",
@@ -111,6 +111,8 @@ def test_a_form_takes_any_value(as_operator, text):
         row = model.objects.first()
         form = [field.name for field in model._meta.get_fields()] + [
             "version",
+            "due_date_0",
+            "due_date_1",
             "password1",
             "password2",
             "_continue",
@@ -139,6 +141,6 @@ def test_a_session_cookie_takes_any_character(client, db, key):
 
 
 def test_a_new_task_has_no_version(as_operator, alice):
-    data = {"owner": alice.pk, "title": "New", "description": "", "opened_version": "5"}
+    data = {"owner": alice.pk, "title": "New", "priority": "10", "opened_version": "5"}
     assert as_operator.post("/admin/tasks/task/add/", data).status_code == 302
     assert Task.objects.owned_by(alice).filter(title="New").exists()

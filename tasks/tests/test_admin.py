@@ -1,10 +1,10 @@
 """The operators' pages of tasks."""
 
 import pytest
-from django.urls import reverse
 from django.utils import timezone
 
 from tasks.models import Task
+from tasks.tests.admin_form import opened, page_of
 from tasks.tests.factories import TaskFactory
 from users.models import User
 
@@ -79,9 +79,7 @@ def test_selected_tasks_are_completed_once(as_operator):
 
 def test_an_edit_stores_what_was_edited(as_operator):
     task = TaskFactory(title="Old", description="Kept")
-    page = reverse("admin:tasks_task_change", args=[task.pk])
-    form = {"title": "New", "description": "Kept", "opened_version": task.version}
-    assert as_operator.post(page, form).status_code == 302
+    assert as_operator.post(page_of(task), {**opened(as_operator, task), "title": "New"}).status_code == 302
     stored = Task.objects.get(pk=task.pk)
     assert (stored.title, stored.description, stored.owner) == ("New", "Kept", task.owner)
     assert stored.updated_at > task.updated_at
@@ -89,20 +87,19 @@ def test_an_edit_stores_what_was_edited(as_operator):
 
 def test_an_edit_of_nothing_moves_nothing(as_operator):
     task = TaskFactory(title="Same")
-    page = reverse("admin:tasks_task_change", args=[task.pk])
-    assert as_operator.post(page, {"title": "Same", "opened_version": task.version}).status_code == 302
+    assert as_operator.post(page_of(task), opened(as_operator, task)).status_code == 302
     assert Task.objects.get(pk=task.pk).updated_at == task.updated_at
 
 
 def test_a_blank_title_is_told_on_the_form(as_operator):
     task = TaskFactory()
-    answer = as_operator.post(reverse("admin:tasks_task_change", args=[task.pk]), {"title": "  "})
+    answer = as_operator.post(page_of(task), {**opened(as_operator, task), "title": "  "})
     assert answer.status_code == 200
     assert "This field is required." in answer.content.decode()
 
 
 def test_an_operator_adds_a_task_for_somebody(as_operator, alice):
-    as_operator.post(LIST + "add/", {"owner": str(alice.pk), "title": "From the office"})
+    as_operator.post(LIST + "add/", {"owner": str(alice.pk), "title": "From the office", "priority": "10"})
     task = Task.objects.get()
     assert (task.owner, task.title, task.completed) == (alice, "From the office", False)
     assert task.created_at == task.updated_at
@@ -137,7 +134,7 @@ def test_the_trash_is_a_filter(as_operator, trash, title):
 
 def test_the_form_shows_the_version_and_no_key(as_operator):
     task = TaskFactory(idempotency_key="a key of hers", deleted_at=timezone.now())
-    text = as_operator.get(reverse("admin:tasks_task_change", args=[task.pk])).content.decode()
+    text = as_operator.get(page_of(task)).content.decode()
     assert "In the trash since" in text
     assert "Version" in text
     assert "a key of hers" not in text

@@ -12,6 +12,7 @@ from django.utils import timezone
 from conftest import at_once
 from tasks import admin
 from tasks.models import Task
+from tasks.tests.admin_form import opened, page_of
 from tasks.tests.factories import TaskFactory
 from users.models import User
 
@@ -22,28 +23,10 @@ def as_operator(client, admin_user):
     return client
 
 
-def page_of(task, name="change"):
-    return reverse(f"admin:tasks_task_{name}", args=[task.pk])
-
-
 def press(client, name, task, form=None, **options):
     """Press a button of the task's form, or send the form of another page."""
     page = page_of(task, name if name == "delete" else "change")
     return client.post(page, {**(form or {}), name: "1"}, **options)
-
-
-def opened(client, task):
-    """Return the form as a browser sends it back untouched: lines end in CR LF, and a line has no breaks."""
-    text = client.get(page_of(task)).content.decode()
-    title = re.search(r'name="title" value="([^"]*)"', text)[1]
-    # HTML drops the first line break after the tag.
-    description = re.search(r"<textarea [^>]*>\n(.*?)</textarea>", text, re.DOTALL)[1]
-    lines = unescape(description).replace("\r\n", "\n").replace("\r", "\n")
-    return {
-        "title": re.sub("[\r\n]", "", unescape(title)),
-        "description": lines.replace("\n", "\r\n"),
-        "opened_version": re.search(r'name="opened_version" value="(\d+)"', text)[1],
-    }
 
 
 def stored(task):

@@ -125,23 +125,40 @@ def test_setting_a_password_ends_every_session(as_operator, alice, as_alice):
 
 def test_an_operator_adds_a_user(as_operator):
     new = "another long password"
-    data = {"email": "new@example.com", "password1": new, "password2": new, "usable_password": "true"}
+    data = {
+        "email": "new@example.com",
+        "password1": new,
+        "password2": new,
+        "usable_password": "true",
+        "time_zone": "UTC",
+    }
     assert as_operator.post(reverse("admin:users_user_add"), data).status_code == 302
     assert User.objects.get(email="new@example.com").check_password(new)
 
 
 def test_a_taken_email_is_told_on_the_form(as_operator, alice):
     new = "another long password"
-    data = {"email": "ALICE@example.com", "password1": new, "password2": new, "usable_password": "true"}
+    data = {
+        "email": "ALICE@example.com",
+        "password1": new,
+        "password2": new,
+        "usable_password": "true",
+        "time_zone": "UTC",
+    }
     answer = as_operator.post(reverse("admin:users_user_add"), data)
     assert "An account with this e-mail exists." in answer.content.decode()
 
 
 def test_an_email_can_be_mended_but_neither_taken_nor_removed(as_operator, alice, bob):
     page = reverse("admin:users_user_change", args=[alice.pk])
-    assert as_operator.post(page, {"email": "Alice@Example.com", "name": "Alice"}).status_code == 302
+    assert (
+        as_operator.post(
+            page, {"email": "Alice@Example.com", "name": "Alice", "time_zone": "UTC"}
+        ).status_code
+        == 302
+    )
     for email, message in (("BOB@example.com", "e-mail exists"), ("", "needs an e-mail")):
-        answer = as_operator.post(page, {"email": email, "name": "Alice"})
+        answer = as_operator.post(page, {"email": email, "name": "Alice", "time_zone": "UTC"})
         assert message in answer.content.decode()
     alice.refresh_from_db()
     assert alice.email == "Alice@Example.com"
@@ -151,7 +168,12 @@ def test_an_external_account_may_have_anybodys_email_or_none(as_operator, alice)
     external = User.objects.create(issuer="elsewhere", subject="s-1")
     page = reverse("admin:users_user_change", args=[external.pk])
     for email in ("alice@example.com", ""):
-        assert as_operator.post(page, {"email": email, "name": "", "is_active": "on"}).status_code == 302
+        assert (
+            as_operator.post(
+                page, {"email": email, "name": "", "time_zone": "UTC", "is_active": "on"}
+            ).status_code
+            == 302
+        )
 
 
 def test_staff_without_a_permission_cannot_act(client, alice, bob, as_alice):
@@ -177,7 +199,7 @@ def test_an_external_user_whom_an_operator_deletes_does_not_come_back(as_operato
 
 def test_the_log_of_the_admin_forgets_whose_account_it_was(as_operator, alice):
     page = reverse("admin:users_user_change", args=[alice.pk])
-    as_operator.post(page, {"email": alice.email, "name": "Renamed", "is_active": "on"})
+    as_operator.post(page, {"email": alice.email, "name": "Renamed", "time_zone": "UTC", "is_active": "on"})
     pk = str(alice.pk)
     alice.delete()
     assert list(LogEntry.objects.values_list("object_id", "object_repr")) == [(pk, pk)]

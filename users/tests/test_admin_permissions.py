@@ -69,7 +69,7 @@ def rows_of(users):
 def test_permissions_of_an_ordinary_account_are_a_superusers_to_change(as_staff, alice):
     group = Group.objects.create(name="Support")
     permission = Permission.objects.first()
-    forged = {"email": "new@example.com", "name": "New", **EVERYTHING}
+    forged = {"email": "new@example.com", "name": "New", "time_zone": "UTC", **EVERYTHING}
     forged |= {"groups": [group.pk], "user_permissions": [permission.pk]}
     assert as_staff.post(page("change", alice), forged).status_code == 302
     alice.refresh_from_db()
@@ -78,13 +78,13 @@ def test_permissions_of_an_ordinary_account_are_a_superusers_to_change(as_staff,
     assert (alice.is_staff, alice.is_superuser, alice.is_active) == (False, False, True)
     assert not alice.groups.exists()
     assert not alice.user_permissions.exists()
-    as_staff.post(page("change", alice), {"email": "new@example.com", "name": "New"})
+    as_staff.post(page("change", alice), {"email": "new@example.com", "name": "New", "time_zone": "UTC"})
     alice.refresh_from_db()
     assert not alice.is_active
 
 
 def test_a_new_account_has_no_permissions(as_staff):
-    form = {"email": "new@example.com", "name": "New", **NEW_PASSWORD, **EVERYTHING}
+    form = {"email": "new@example.com", "name": "New", "time_zone": "UTC", **NEW_PASSWORD, **EVERYTHING}
     form |= {"groups": [Group.objects.create(name="Support").pk], "user_permissions": [1]}
     assert as_staff.post(page("add"), form).status_code == 302
     new = User.objects.get(email="new@example.com")
@@ -101,7 +101,10 @@ def test_no_form_changes_an_operator(as_staff, operators):
         assert as_staff.get(page("change", user)).status_code == 200
         assert as_staff.get(password_page(user)).status_code == 403
         for address, form in (
-            (page("change", user), {"email": "mine@example.com", "name": "Mine", **EVERYTHING}),
+            (
+                page("change", user),
+                {"email": "mine@example.com", "name": "Mine", "time_zone": "UTC", **EVERYTHING},
+            ),
             (password_page(user), NEW_PASSWORD),
             (password_page(user), {"usable_password": "false", "unset-password": "1"}),
             (page("delete", user), {"post": "yes"}),
@@ -153,7 +156,7 @@ def test_a_selection_with_an_operator_is_not_deleted(as_staff, operators, alice,
 def test_groups_are_a_superusers_to_change(as_staff, staff):
     group = Group.objects.create(name="Support")
     staff.groups.add(group)
-    form = {"name": "Mine", "permissions": [Permission.objects.first().pk]}
+    form = {"name": "Mine", "time_zone": "UTC", "permissions": [Permission.objects.first().pk]}
     assert as_staff.get(page("change", group, model="group")).status_code == 200
     for address in (page("add", model="group"), page("change", group, model="group")):
         assert as_staff.post(address, form).status_code == 403
@@ -165,7 +168,7 @@ def test_groups_are_a_superusers_to_change(as_staff, staff):
 
 def test_a_superuser_changes_operators(client, superuser, staff):
     client.force_login(superuser)
-    form = {"email": "staff@example.com", "name": "Promoted", **EVERYTHING}
+    form = {"email": "staff@example.com", "name": "Promoted", "time_zone": "UTC", **EVERYTHING}
     assert client.post(page("change", staff), form).status_code == 302
     assert client.post(password_page(staff), NEW_PASSWORD).status_code == 302
     staff.refresh_from_db()
@@ -201,7 +204,7 @@ def events(caplog, django_capture_on_commit_callbacks):
 def test_a_change_of_permissions_is_logged(client, superuser, staff, alice, events):
     client.force_login(superuser)
     group = Group.objects.create(name="Support")
-    form = {"email": alice.email, "name": "Alice", "is_active": "on"}
+    form = {"email": alice.email, "name": "Alice", "time_zone": "UTC", "is_active": "on"}
     by, her = str(superuser.pk), str(alice.pk)
 
     def saves(user, **changes):

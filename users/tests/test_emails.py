@@ -84,7 +84,13 @@ def test_operators_find_and_refuse_it_too(client, db, one, other, monkeypatch):
     call_command("issue_token", other, force=True, stdout=StringIO())
     assert user.sessions.count() == 1
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
-    form = {"email": other, "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    form = {
+        "email": other,
+        "time_zone": "UTC",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "usable_password": "true",
+    }
     assert "An account with this e-mail exists." in client.post(reverse("admin:users_user_add"), form).text
 
 
@@ -97,7 +103,13 @@ def test_the_admin_keeps_an_email_as_typed(client, db):
     one, other = DIFFERENT["wide letters"]
     user = UserFactory(email=other)
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
-    form = {"email": one, "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    form = {
+        "email": one,
+        "time_zone": "UTC",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "usable_password": "true",
+    }
     assert client.post(reverse("admin:users_user_add"), form).status_code == 302
     assert User.objects.exclude(pk=user.pk).filter(email=one).exists()
 

@@ -1,25 +1,31 @@
 """`manage.py seed`: create users with tasks, the same for the same arguments."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import islice
 from random import Random
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import models
 
+from config.rest.fields import utc_timestamp
 from tasks.management.progress import progress_bar
-from tasks.models import Task
+from tasks.models import Priority, Task
 
 BATCH_SIZE = 2000
 # Not the present, because the same arguments must give the same rows tomorrow.
 LATEST = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
 VERBS = ("Buy", "Call", "Clean", "Draft", "Fix", "Order", "Pay", "Plan", "Read", "Review", "Send", "Write")
+# Some users and words are more frequent than others.
+TIME_ZONES = ("UTC", "UTC", "UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
+PRIORITIES = (Priority.NONE, Priority.NONE, Priority.HIGH, Priority.MEDIUM, Priority.MEDIUM, Priority.LOW)
+TAGS = ("home", "work", "errand", "garden", "phone", "waiting", "Büro", "someday")
 THINGS = ("bicycle", "budget", "cake", "contract", "garden", "invoice", "letter", "report", "roof", "slides")
 
 
@@ -58,7 +64,7 @@ def make_users(users: int, seed: int, password: str) -> Iterator[models.Model]:
     for number in range(users):
         email, name = f"user{number}.seed{seed}@example.com", f"User {number}"
         user = get_user_model()(id=user_id(seed, number), email=email, name=name, created_at=LATEST - YEAR)
-        user.password = password
+        user.password, user.time_zone = password, zone_of(user.pk).key
         yield user
 
 
@@ -74,8 +80,9 @@ def make_task(random: Random, owner: UUID) -> Task:
     """Return a task of the past year. Three in ten are completed."""
     created_at = LATEST - YEAR * random.random()
     completed_at = created_at + (LATEST - created_at) * random.random() if random.random() < 0.3 else None  # noqa: PLR2004  (three in ten)
+    id_ = uuid7_at(created_at, random)
     return Task(
-        id=uuid7_at(created_at, random),
+        id=id_,
         owner_id=owner,
         title=f"{random.choice(VERBS)} the {random.choice(THINGS)} {random.randrange(1000)}",
         description=random.choice(("", "", "Before the end of the month.", "Ask first.")),
@@ -83,7 +90,29 @@ def make_task(random: Random, owner: UUID) -> Task:
         completed_at=completed_at,
         created_at=created_at,
         updated_at=completed_at or created_at,
+        **make_planning(planning_of(id_), created_at, zone_of(owner)),
     )
+
+
+def planning_of(id_: UUID) -> Random:
+    """Return the random numbers of planning. They are not among the others, which gave the rows of before."""
+    return Random(f"planning {id_}")  # noqa: S311  (sample data)
+
+
+def zone_of(owner: UUID) -> ZoneInfo:
+    """Return the time zone of a seeded user."""
+    return ZoneInfo(planning_of(owner).choice(TIME_ZONES))
+
+
+def make_planning(random: Random, created_at: datetime, time_zone: ZoneInfo) -> dict[str, Any]:
+    """Return the due date, the priority and the tags of a task. Most are due soon after their creation."""
+    day = (created_at + YEAR * 2 * random.random() ** 3).date()
+    moment = datetime.combine(day, time(random.randrange(8, 19)), time_zone)
+    return {
+        "due_date": random.choice((None, day.isoformat(), utc_timestamp(moment))),
+        "priority": random.choice(PRIORITIES),
+        "tags": ",".join(random.sample(TAGS, random.choice((0, 0, 1, 1, 2, 3)))),
+    }
 
 
 def user_id(seed: int, number: int) -> UUID:
