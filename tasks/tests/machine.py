@@ -176,25 +176,29 @@ class Writers(RuleBasedStateMachine):
         self.accounts[user] = account
         self.moved(user)
 
+    @staticmethod
+    def written(account, before, pk):
+        """Return whether a batch has created or changed a task so far."""
+        then = before.tasks[pk].shown["version"] if pk in before.tasks else None
+        return pk in account.tasks and account.tasks[pk].shown["version"] != then
+
     def follow(self, account, before, op, user, result):
         """Judge one operation of a batch and let the model do it, with what was answered or a stand-in."""
-        moved = op.get("id") in account.tasks and op["id"] in before.tasks
-        moved = moved and account.tasks[op["id"]].shown["version"] != before.tasks[op["id"]].shown["version"]
-        created = op.get("id") in account.tasks and op.get("id") not in before.tasks
-        judged = {**op, "if_match": "stale"} if op.get("if_match") in {"right", "several"} and moved else op
-        if created and op.get("if_match") in {"right", "several"}:
-            judged = {**op, "if_match": "stale"}
-        verdict = account.judge(judged, self.foreign(user))
+        stale = op.get("if_match") in {"right", "several"} and self.written(account, before, op["id"])
+        verdict = account.judge({**op, "if_match": "stale"} if stale else op, self.foreign(user))
         if verdict.code:
             return verdict
         if result and "task" in result:
-            account.accept(verdict, result["task"])
+            at_once = self.written(account, before, verdict.known.shown.get("id"))
+            account.accept(verdict, result["task"], at_once=at_once)
             return verdict
+        verdict.known.key = verdict.changes.get("key", verdict.known.key)
         shown = {**verdict.known.shown, **verdict.changes}
         if verdict.changes:
             account.version += 1
             shown = {"created_at": "", "completed_at": None, **shown}
             shown.update(version=account.version, updated_at="9")
+            shown.pop("key", None)
             if shown.pop("trashed", verdict.known.trashed):
                 shown["deleted_at"] = "9"
             else:

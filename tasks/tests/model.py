@@ -79,11 +79,12 @@ class Account:
             if pk == data.get("id") or (key is not None and known.key == key)
         ]
         if twins:
-            if len(twins) > 1 or twins[0].asked != data:
+            if len(twins) > 1 or twins[0].asked != data or (key and twins[0].key not in {None, key}):
                 return Verdict(422, "idempotency_mismatch")
             if twins[0].trashed:
                 return Verdict(409, "task_deleted")
-            return Verdict(201, None, twins[0], {})
+            # The task gets the key, which is not shown.
+            return Verdict(201, None, twins[0], {"key": key} if key != twins[0].key and key else {})
         if data.get("id") in foreign:
             return Verdict(409, "id_unavailable")
         named = data.get("id") is not None or key is not None
@@ -109,8 +110,11 @@ class Account:
             data = {"completed": not known.shown["completed"]}
         return {name: value for name, value in as_shown(data).items() if known.shown[name] != value}
 
-    def accept(self, verdict, shown):
-        """Take over what was answered, after holding it against the verdict."""
+    def accept(self, verdict, shown, *, at_once=False):
+        """Take over what was answered, after holding it against the verdict.
+
+        `at_once`: the same batch has changed the task before, and all its changes have one time.
+        """
         known, before = verdict.known, dict(verdict.known.shown)
         if verdict.created:
             assert {**shown, **before} == shown
@@ -121,12 +125,13 @@ class Account:
             return
         else:
             expected = {**before, **verdict.changes}
-            expected.pop("trashed", None)
-            for name in expected.keys() - TIMES:
+            known.key = verdict.changes.get("key", known.key)
+            for name in expected.keys() - TIMES - {"trashed", "key"}:
                 assert shown[name] == expected[name], name
             assert shown["created_at"] == before["created_at"]
             # What a batch has trashed shows no time before it is read.
-            assert before["updated_at"] == "9" or shown["updated_at"] > before["updated_at"]
+            assert before["updated_at"] == "9" or shown["updated_at"] >= before["updated_at"]
+            assert at_once == (shown["updated_at"] <= before["updated_at"])
             if "completed" not in verdict.changes:
                 assert shown["completed_at"] == before["completed_at"]
             assert ("deleted_at" in shown) == verdict.changes.get("trashed", known.trashed)

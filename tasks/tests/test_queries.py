@@ -116,7 +116,9 @@ def plan_of_page(client, url):
         if connection.vendor == "sqlite":
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
         else:
+            # Both are cheaper for few rows. To sort these is too, near the end of a list.
             cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
             cursor.execute(f"EXPLAIN {sql}", parameters)
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
@@ -173,7 +175,8 @@ def test_a_page_of_the_trash_is_a_range_of_an_index_of_its_own(as_alice, many, *
 
 
 @pytest.mark.parametrize(
-    "due", ["due=today", "due=upcoming", "due_after=2026-11-10", "due_before=2026-11-10T09:00:00Z"]
+    "due",
+    ["due=overdue", "due=today", "due=upcoming", "due_after=2026-11-10", "due_before=2026-11-10T09:00:00Z"],
 )
 @pytest.mark.parametrize("ordering", ["due_date", "-due_date"])
 def test_what_is_due_is_a_range_of_the_index(monkeypatch, as_alice, many, due, ordering):

@@ -91,6 +91,8 @@ def test_a_tag_is_found_as_a_whole_and_literally(as_alice, tasks):
         ("\u0130", "i\u0307", "I\u0307"),
         ("\xe9", "E\u0301", "\xc9", "e\u0301"),
         ("\u212b", "\xe5", "a\u030a"),
+        # Folded, the first is three characters, and the second one of two.
+        ("\u0390", "\u03aa\u0301", "\u1fd3"),
         ("K", "\u212a", "k"),
         ("\ufb01", "fi", "FI"),
     ],
