@@ -17,7 +17,7 @@ def derive(fields: Mapping[str, Any], time_zone: Callable[[], tzinfo]) -> dict[s
     """
     derived: dict[str, Any] = {}
     if "due_date" in fields:
-        derived[DERIVED["due_date"]] = due_moment(fields["due_date"], time_zone)
+        derived["due_at"] = due_moment(fields["due_date"], time_zone)
     if "tags" in fields:
-        derived[DERIVED["tags"]] = fold_tags(fields["tags"])
+        derived["tags_folded"] = fold_tags(fields["tags"])
     return derived

@@ -5,9 +5,11 @@ day is due until it ends where the user is. RFC 5545, DUE.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import get_user_model
 
@@ -55,8 +57,19 @@ def due_moment(due_date: str | None, time_zone: Callable[[], tzinfo]) -> datetim
     return datetime.fromisoformat(due_date)
 
 
+@cache
+def zone_named(name: str) -> ZoneInfo:
+    """Return the time zone with this name. One that tzdata does not have any more counts as UTC.
+
+    Cached, because zoneinfo keeps only eight.
+    """
+    with suppress(ValueError, ZoneInfoNotFoundError):
+        return ZoneInfo(name)
+    return ZoneInfo("UTC")
+
+
 def time_zone_of(owner_id: UUID) -> ZoneInfo:
     """Return the time zone of a user. It does not change while the user's counter is locked."""
     users = get_user_model().objects.filter(pk=owner_id)
     # A user who has just been deleted has none, and nothing will be stored.
-    return ZoneInfo(users.values_list("time_zone", flat=True).first() or "UTC")
+    return zone_named(users.values_list("time_zone", flat=True).first() or "UTC")

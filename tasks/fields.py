@@ -67,10 +67,9 @@ class DueDateField(AsIsField, DayOrTimeField):
 class PriorityField(OptionField):
     """A priority by its name. None is stored as a number too."""
 
-    default_error_messages = {"invalid_choice": PRIORITY_UNKNOWN}
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(list(PRIORITY_NAMES.values()), allow_null=True, **kwargs)
+        self.error_messages["invalid_choice"] = PRIORITY_UNKNOWN
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Return the number."""
@@ -88,7 +87,10 @@ class PriorityField(OptionField):
 class TagField(TextField):
     """A tag: without surrounding white space, and in NFC, in which its length counts."""
 
-    default_error_messages = {"invalid_tag": "Send a tag without a comma and without control characters."}
+    default_error_messages = {
+        "invalid_tag": "Send a tag such as home, without a comma and without control characters.",
+        "blank": "Send a tag such as home.",
+    }
 
     def __init__(self) -> None:
         super().__init__(max_length=TAG_MAX_LENGTH)

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from rest_framework import serializers
 
 from config.rest.fields import OptionField, SwitchField, TextField, TimestampField
 from config.rest.pagination import PageQuery
-from tasks.due import NEVER, ONE_DAY, day_begins
+from tasks.due import NEVER, ONE_DAY, day_begins, zone_named
 from tasks.fields import DayOrTimeField, TagFilterField
 from tasks.models import Priority
 
@@ -90,7 +89,8 @@ def filter_due(tasks: "TaskQuerySet", parameters: Mapping[str, Any]) -> "TaskQue
     """Return the tasks that are due as the parameters ask."""
     match parameters.get("due"):
         case "none":
-            tasks = tasks.filter(due_date=None)
+            # The moment repeats what a constraint says, for the index.
+            tasks = tasks.filter(due_date=None, due_at=NEVER)
         case "overdue":
             tasks = tasks.pending().filter(due_at__lt=parameters["now"])
         case "today":
@@ -107,7 +107,7 @@ def filter_due(tasks: "TaskQuerySet", parameters: Mapping[str, Any]) -> "TaskQue
 def values_of(query: Mapping[str, Any], time_zone: str) -> dict[str, Any]:
     """Return the parameters of `filter_tasks` that the words of a query stand for, now and in a time zone."""
     values: dict[str, Any] = {}
-    zone = ZoneInfo(time_zone)
+    zone = zone_named(time_zone)
     for name in {"due_after", "due_before"} & query.keys():
         value = query[name]
         values[name] = value if isinstance(value, datetime) else day_begins(value, zone)

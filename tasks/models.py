@@ -33,14 +33,15 @@ TITLE_MAX_LENGTH = 200
 DESCRIPTION_MAX_LENGTH = 1000
 TITLE_BLANK = "This field may not be blank."
 TITLE_TOO_LONG = f"Ensure this field has no more than {TITLE_MAX_LENGTH} characters."
-EXPRESSION = "Update the due date and the tags to values: other columns follow from them."
 DESCRIPTION_TOO_LONG = f"Ensure this field has no more than {DESCRIPTION_MAX_LENGTH} characters."
 IDEMPOTENCY_KEY_MAX_LENGTH = 255
 COMPLETION_TORN = "A completed task has a time of completion, and no other task has one."
-DUE_TORN = "A task has a due date if it has a moment at which it is due."
+DUE_TORN = "A task with a due date has the moment at which it becomes overdue, and no other task has one."
+DUE_NOT_CANONICAL = "A due date is stored as a date, or as a time in UTC with six fractional digits."
 PRIORITY_UNKNOWN = "Send high, medium, low or null."
 TAGS_TOO_LONG = f"Ensure there are no more than {MAX_TAGS} tags of {TAG_MAX_LENGTH} characters."
 OWNER_FIXED = "A task's owner never changes."
+NOT_A_VALUE = "Update the due date and the tags to values: other columns follow from them."
 
 
 class Priority(models.IntegerChoices):
@@ -113,7 +114,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         if changes.keys() & {"owner", "owner_id"}:
             raise ValueError(OWNER_FIXED)
         if any(hasattr(changes.get(name), "resolve_expression") for name in DERIVED):
-            raise ValueError(EXPRESSION)
+            raise ValueError(NOT_A_VALUE)
         if "version" in changes:
             return super().update(**changes)
         with transaction.atomic():
@@ -162,6 +163,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 ALIVE, TRASH = Q(deleted_at__isnull=True), Q(deleted_at__isnull=False)
 HAS_KEY = Q(idempotency_key__isnull=False)
 SHORT_DESCRIPTION = LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH)
+HAS_KIND = Q(Exact(Length("due_date"), DAY_LENGTH)) | Q(Exact(Length("due_date"), DUE_DATE_LENGTH))
 # Not `__in`, whose list of numbers Django's introspection of SQLite cannot read.
 PRIORITY_KNOWN = reduce(or_, (Q(priority=value) for value in Priority.values))
 DUE_HAS_MOMENT = Q(due_date__isnull=True, due_at=NEVER) | Q(due_date__isnull=False, due_at__lt=NEVER)
@@ -236,6 +238,7 @@ class Task(models.Model):
             rule("task_title_not_blank", GreaterThan(Length(Trim("title")), 0), TITLE_BLANK),
             rule("task_title_length", LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH), TITLE_TOO_LONG),
             rule("task_description_length", SHORT_DESCRIPTION, DESCRIPTION_TOO_LONG),
+            rule("task_due_date_canonical", HAS_KIND, DUE_NOT_CANONICAL),
             rule("task_due_has_moment", DUE_HAS_MOMENT, DUE_TORN),
             rule("task_priority_known", PRIORITY_KNOWN, PRIORITY_UNKNOWN),
             rule("task_tags_length", LessThanOrEqual(Length("tags"), TAGS_MAX_LENGTH), TAGS_TOO_LONG),

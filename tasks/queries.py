@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import BigIntegerField, CharField, F, Field, Q, Subquery, UUIDField
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
+from django.db.models.fields.tuple_lookups import Tuple
 
-from config.db.functions import Rfc3339
+from config.db.functions import Rfc3339, RowGreaterThan
 from config.db.prepared import Param, prepared
 from config.rest.fields import TimestampField
 from config.rest.pagination import KeysetPaginator, Page
@@ -51,6 +51,7 @@ def listed_tasks(parameters: Mapping[str, Any]) -> TaskQuerySet:
     # A plain Field, because the integer's own would convert each row's value for nothing.
     version = Subquery(counter, output_field=Field())
     fields = read_fields(TaskSerializer).values()
+    # A due date is a text already.
     times = {str(field.source) for field in fields if type(field) is TimestampField}
     columns = {str(each.source) for each in fields} - times
     if "due_at" in ORDERINGS[parameters["ordering"]][0]:
@@ -82,8 +83,7 @@ def read_changes(owner_id: UUID, *, version: int, pk: UUID, began: int, limit: i
 def changed_tasks(limit: int) -> TaskQuerySet:
     """Return the statement for a page of the change feed."""
     version = Param("version", BigIntegerField())
-    later = TupleGreaterThan(Tuple(F("version"), F("id")), (version, Param("id", UUIDField())))
-    # The bound repeats what the row comparison says. SQLite needs it to use the index.
-    tasks = Task.objects.owned_by(OWNER).filter(later, version__gte=version)
+    later = RowGreaterThan(Tuple(F("version"), F("id")), (version, Param("id", UUIDField())))
+    tasks = Task.objects.owned_by(OWNER).filter(later)
     shown = Q(deleted_at=None) | Q(version__gt=Param("began", BigIntegerField()))
     return tasks.filter(shown).order_by("version", "id")[:limit]

@@ -115,12 +115,12 @@ def erase(model: "type[Model]", owner: UUID, ids: Sequence[UUID]) -> list[tuple[
         return [(version, deleted_at is None) for version, deleted_at in cursor.fetchall()]
 
 
-def move_due(model: "type[Model]", owner: UUID, moments: dict[str, datetime]) -> int:
+def move_due(model: "type[Model]", owner: UUID, moments: Sequence[tuple[str, datetime]]) -> int:
     """Set the moments of one owner's tasks by their due dates, and nothing else. Return how many moved."""
     sql = MOVE_DUE.format(rows=", ".join(["(%s, %s)"] * len(moments)), **names(model))
     adapt = connection.ops.adapt_datetimefield_value
     with connection.cursor() as cursor:
-        parameters = [value for day, moment in moments.items() for value in (day, adapt(moment))]
+        parameters = [value for day, moment in moments for value in (day, adapt(moment))]
         cursor.execute(sql, [*parameters, adapt_id(model, owner)])
         moved: int = cursor.rowcount
         return moved

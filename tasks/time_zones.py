@@ -8,12 +8,16 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 
 from tasks import sql
-from tasks.counter import BATCH_SIZE, ChangeCounter
-from tasks.due import due_moment, time_zone_of
+from tasks.counter import ChangeCounter
+from tasks.due import due_moment, time_zone_of, zone_named
 from tasks.models import Task
 
-# Of a user with 100,000 tasks it takes some seconds. This limit holds until the transaction ends.
-SET_STATEMENT_LIMIT = "SET LOCAL statement_timeout = '60s'"
+# Of a user with 100,000 tasks it takes some seconds. The limit is raised until the transaction ends.
+RAISE_STATEMENT_LIMIT = """
+SELECT set_config('statement_timeout', '60s', true) FROM pg_settings
+WHERE name = 'statement_timeout' AND setting::int BETWEEN 1 AND 59999
+"""
+DAYS_AT_ONCE = 500
 
 
 def move_to_time_zone(user: Any, **_: Any) -> None:
@@ -23,12 +27,13 @@ def move_to_time_zone(user: Any, **_: Any) -> None:
     of them is as it was.
     """
     ChangeCounter.lock(user.pk)
-    if time_zone_of(user.pk).key != user.time_zone:
+    zone = zone_named(user.time_zone)
+    if time_zone_of(user.pk).key != zone.key:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute(SET_STATEMENT_LIMIT)
+                cursor.execute(RAISE_STATEMENT_LIMIT)
         ChangeCounter.advance(user.pk)
-        move_due(user.pk, ZoneInfo(user.time_zone))
+        move_due(user.pk, zone)
 
 
 def move_due(owner_id: UUID, zone: ZoneInfo) -> int:
@@ -37,9 +42,11 @@ def move_due(owner_id: UUID, zone: ZoneInfo) -> int:
     The caller holds the lock of the owner's counter.
     """
     days = Task.objects.owned_by(owner_id).all_day().order_by().values_list("due_date", flat=True).distinct()
-    moments = {str(day): due_moment(day, lambda: zone) for day in days}
-    items, moved = iter(moments.items()), 0
-    while batch := dict(islice(items, BATCH_SIZE)):
+    moments = iter([(str(day), due_moment(day, lambda: zone)) for day in days])
+    moved = 0
+    while batch := list(islice(moments, DAYS_AT_ONCE)):
+        # Filled up with the last one: PostgreSQL prepares a statement for each length.
+        batch += batch[-1:] * (DAYS_AT_ONCE - len(batch))
         moved += sql.move_due(Task, owner_id, batch)
     return moved
 

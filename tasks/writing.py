@@ -23,7 +23,7 @@ Decide = Callable[["Writing"], Result]
 
 
 class LockNeeded(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)
-    """What an optimistic write depends on does not change behind the lock alone. Nothing was written."""
+    """A write depends on what only the counter's lock keeps from changing. Nothing was written."""
 
 
 class IdsUnavailable(Exception):  # noqa: N818  (a state, as Task.DoesNotExist is)

@@ -1,14 +1,13 @@
 """Strict serializer fields: a value of the wrong JSON type is an error and is never converted."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 from uuid import UUID
 
 from rest_framework import serializers
-
-from config.rest.problems import echo
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -97,11 +96,11 @@ class TimestampField(serializers.DateTimeField):
 
 
 class OptionField(serializers.ChoiceField):
-    """One of a few strings. The error for another value quotes its beginning."""
+    """One of a few strings, which the error for another value lists."""
 
-    def fail(self, key: str, **values: Any) -> NoReturn:
-        """Raise ValidationError."""
-        super().fail(key, **{name: echo(value) for name, value in values.items()})
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        self.error_messages["invalid_choice"] = f"Send one of: {', '.join(choices)}."
 
 
 class SwitchField(OptionField):

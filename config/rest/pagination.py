@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from django.core.signing import BadSignature, Signer
-from django.db.models import DateTimeField, F, Q, QuerySet, UUIDField
+from django.db.models import DateTimeField, F, QuerySet, UUIDField
 from django.db.models import TextField as TextColumn
 from django.db.models.fields import tuple_lookups
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 
+from config.db.functions import RowGreaterThan, RowGreaterThanOrEqual, RowLessThan, RowLessThanOrEqual
 from config.db.prepared import Param, Prepared, prepared
 from config.rest.fields import CountField, SwitchField, TextField
 from config.rest.problems import Problem
@@ -27,11 +28,11 @@ INCLUSIVE = {"upto", "from"}
 # From an empty page, the way back begins with the row in the cursor, if it still exists.
 OPPOSITE = {"after": "upto", "from": "before", "before": "from", "upto": "after"}
 LOOKUPS = {
-    # (greater, inclusive): lookup of the row, lookup of its first column
-    (True, False): (tuple_lookups.TupleGreaterThan, "gte"),
-    (True, True): (tuple_lookups.TupleGreaterThanOrEqual, "gte"),
-    (False, False): (tuple_lookups.TupleLessThan, "lte"),
-    (False, True): (tuple_lookups.TupleLessThanOrEqual, "lte"),
+    # Whether it is greater, and whether it is inclusive.
+    (True, False): RowGreaterThan,
+    (True, True): RowGreaterThanOrEqual,
+    (False, False): RowLessThan,
+    (False, True): RowLessThanOrEqual,
 }
 
 
@@ -175,11 +176,7 @@ def shape_of(filters: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[tup
 def page_queryset(
     build: Build, shape: tuple[tuple[str, Any], ...], relation: str, has_cursor: Any, limit: int
 ) -> QuerySet[Any]:
-    """Return the rows of a page, nearest first, and one more.
-
-    A row-value comparison is an index condition on PostgreSQL. SQLite gets an OR instead, which is
-    not one: there the bound on the first column is, which is otherwise redundant.
-    """
+    """Return the rows of a page, nearest first, and one more."""
     parameters = {
         name: Param(name, OPEN[value]()) if isinstance(value, type) else value for name, value in shape
     }
@@ -187,10 +184,10 @@ def page_queryset(
     if has_cursor:
         backward, descending = relation in BACKWARD, str(queryset.query.order_by[0]).startswith("-")
         fields = ordering_fields(queryset)
-        lookup, bound = LOOKUPS[backward == descending, relation in INCLUSIVE]
+        lookup = LOOKUPS[backward == descending, relation in INCLUSIVE]
         values = tuple(Param(f"row_{field.attname}", field) for field in fields)
-        beyond = lookup(tuple_lookups.Tuple(*(F(field.name) for field in fields)), values)
-        queryset = queryset.filter(Q(**{f"{fields[0].name}__{bound}": values[0]}), beyond)
+        rows = tuple_lookups.Tuple(*(F(field.name) for field in fields))
+        queryset = queryset.filter(lookup(rows, values))
         queryset = queryset.reverse() if backward else queryset
     return queryset[: limit + 1]
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from django.db import migrations, models
 from django.db.models.functions import Length
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models.lookups import Exact, LessThanOrEqual
 
 from config.db.migrations import AddConstraintNotValid
 
@@ -20,12 +20,26 @@ class Migration(migrations.Migration):
             model_name="task",
             constraint=models.CheckConstraint(
                 condition=models.Q(
+                    Exact(Length("due_date"), 10), Exact(Length("due_date"), 27), _connector="OR"
+                ),
+                name="task_due_date_canonical",
+                violation_error_message=(
+                    "A due date is stored as a date, or as a time in UTC with six fractional digits."
+                ),
+            ),
+        ),
+        AddConstraintNotValid(
+            model_name="task",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
                     models.Q(("due_at", NEVER), ("due_date__isnull", True)),
                     models.Q(("due_at__lt", NEVER), ("due_date__isnull", False)),
                     _connector="OR",
                 ),
                 name="task_due_has_moment",
-                violation_error_message="A task has a due date if it has a moment at which it is due.",
+                violation_error_message=(
+                    "A task with a due date has the moment at which it becomes overdue, and no other task has one."
+                ),
             ),
         ),
         AddConstraintNotValid(

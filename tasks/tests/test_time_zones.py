@@ -249,3 +249,27 @@ def test_it_sees_who_moves_something_else(alice, tasks, column):
 
 def test_the_first_time_zone_of_a_user_is_theirs():
     assert UserFactory.build().time_zone == "UTC"
+
+
+def test_a_time_zone_that_tzdata_does_not_have_any_more_counts_as_utc(as_alice, alice):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE users_user SET time_zone = 'US/Pacific-New'")
+    task = as_alice.post(TASKS, {"title": "x", "due_date": "2026-11-30"})
+    assert task.status_code == 201
+    assert Task.objects.get().due_at == datetime(2026, 11, 30, 23, 59, 59, 999999, tzinfo=UTC)
+    for query in ("", "?due=today", "?due_after=2026-11-30", "?ordering=due_date"):
+        assert as_alice.get(f"{TASKS}{query}").status_code == 200
+    call_command("recompute_due")
+    User.objects.get(pk=alice.pk).save()
+    assert as_alice.patch("/api/v1/auth/me", {"time_zone": "UTC"}).json()["time_zone"] == "UTC"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
+def test_a_change_of_the_time_zone_has_one_statement_for_any_number_of_days(as_alice, alice):
+    statements = set()
+    for number, zone in enumerate(("Asia/Tokyo", "Asia/Kolkata", "UTC")):
+        for day in range(number + 1):
+            as_alice.post(TASKS, {"title": "x", "due_date": f"2026-{number + 1}0-0{day + 1}"[:10]})
+        as_alice.patch(ME, {"time_zone": zone})
+        statements |= {sql for sql in as_alice.statements if "moved" in sql}
+    assert len(statements) == 1
