@@ -58,7 +58,7 @@ TASK_WRITE = re.compile(r'\s*(INSERT INTO|UPDATE|DELETE FROM) "tasks_task"')
 # A condition on the version has the table's name before it.
 SETS_VERSION = re.compile(r'(?<!\.)"version" = ')
 # What follows from the owner's time zone moves alone.
-MOVES_DUE = re.compile(r'\s*UPDATE "tasks_task" SET "due_at" = moved\.column2 FROM \(VALUES ')
+MOVES_DUE = re.compile(r'\s*UPDATE "tasks_task" SET "due_at" = moved\.moment\s+FROM \(')
 # The deletion of an account deletes its counter too. The tests delete everything when they clean up.
 NOT_COUNTED = re.compile(
     r'DELETE FROM "tasks_task"(;?$| WHERE "tasks_task"\."owner_id" IN \([^()]*\)$)', re.DOTALL

@@ -116,11 +116,11 @@ def test_a_user_who_is_saved_moves_their_tasks(alice, tasks):
 
 
 def test_more_days_than_one_statement_has(monkeypatch, as_alice, alice):
-    monkeypatch.setattr("tasks.time_zones.BATCH_SIZE", 2)
+    monkeypatch.setattr("tasks.time_zones.DAYS_AT_ONCE", 2)
     days = [(date(2026, 11, 1) + timedelta(days)).isoformat() for days in range(5)]
     tasks = [TaskFactory(owner=alice, due_date=day) for day in days]
     move(as_alice, "Asia/Tokyo")
-    assert len([sql for sql in as_alice.statements if "moved.column2" in sql]) == 3
+    assert len([sql for sql in as_alice.statements if "moved.moment" in sql]) == 3
     for task in tasks:
         before = task.due_at
         task.refresh_from_db()
@@ -231,10 +231,10 @@ def test_the_time_zone_of_many_users_cannot_be_updated(alice, tasks, method):
 
 def test_the_watch_sees_who_moves_tasks_without_the_counter(alice, tasks):
     with pytest.raises(AssertionError, match="leaves the counter behind"), transaction.atomic():
-        sql.move_due(Task, alice.pk, {DAY: END_IN_TOKYO})
+        sql.move_due(Task, alice.pk, [(DAY, END_IN_TOKYO)])
     with transaction.atomic():
         ChangeCounter.lock(alice.pk)
-        assert sql.move_due(Task, alice.pk, {DAY: END_IN_TOKYO}) == 2
+        assert sql.move_due(Task, alice.pk, [(DAY, END_IN_TOKYO)]) == 2
 
 
 @pytest.mark.parametrize("column", ["title", "created_at"])
@@ -244,7 +244,7 @@ def test_it_sees_who_moves_something_else(alice, tasks, column):
         patch.setattr(sql, "MOVE_DUE", forgetful)
         ChangeCounter.lock(alice.pk)
         with pytest.raises(AssertionError, match="leaves the version behind"):
-            sql.move_due(Task, alice.pk, {DAY: END_IN_TOKYO})
+            sql.move_due(Task, alice.pk, [(DAY, END_IN_TOKYO)])
 
 
 def test_the_first_time_zone_of_a_user_is_theirs():
