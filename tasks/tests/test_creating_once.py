@@ -40,7 +40,13 @@ def test_it_is_answered_as_it_now_stands(as_alice, again):
     assert replayed.json()["title"] == "Buy tea"
 
 
-@pytest.mark.parametrize("body", [{"title": "Buy tea"}, {"description": ""}, {"completed": True}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"title": "Buy tea"}, {"description": ""}, {"completed": True}),
+        *({"due_date": "2026-11-30"}, {"priority": "low"}, {"tags": ["home"]}),
+    ],
+)
 def test_another_body_is_a_mismatch(again, body):
     again()
     before = list(Task.objects.values())
@@ -48,10 +54,23 @@ def test_another_body_is_a_mismatch(again, body):
     assert list(Task.objects.values()) == before
 
 
-@pytest.mark.parametrize("same", [{"title": "  Buy milk\t"}, {"completed": False}, {"version": 5}])
+@pytest.mark.parametrize(
+    "same",
+    [
+        *({"title": "  Buy milk\t"}, {"completed": False}, {"version": 5}),
+        *({"due_date": None}, {"priority": None}, {"tags": []}),
+    ],
+)
 def test_a_body_that_says_the_same_is_the_same(again, same):
     again()
     assert again(BODY | same).headers["Idempotent-Replayed"] == "true"
+
+
+def test_another_spelling_of_a_moment_or_of_tags_is_the_same(again):
+    again({"title": "x", "due_date": "2026-11-30T09:00:00+02:00", "tags": ["Home", "home", "caf\u00e9"]})
+    spelled = {"title": "x", "due_date": "2026-11-30t07:00:00.0z", "tags": [" Home", "cafe\u0301"]}
+    assert again(spelled).headers["Idempotent-Replayed"] == "true"
+    assert_problem(again({**spelled, "due_date": "2026-11-30"}), "idempotency_mismatch")
 
 
 @pytest.mark.parametrize("description", [None, ""])
