@@ -109,8 +109,12 @@ def compare_writes(servers: list[Server], target: "Target") -> None:
         on_each(f"{method} {suffix} {body}", status, act)
 
     new = {"title": "Buy milk", "description": "Two litres"}
+    on_each("POST without a plan", 201, lambda server: send(server, "POST", "", target.token, new))
+    new |= {"due_date": "2026-11-30", "priority": "high", "tags": ["Home", "errand"]}
     on_each("POST", 201, lambda server: send(server, "POST", "", target.token, new))
     step("PATCH", "", {"title": "Buy bread"}, 200)
+    step("PATCH", "", {"due_date": "2026-12-01T09:00:00+01:00", "priority": None, "tags": []}, 200)
+    step("PATCH", "", {"due_date": None, "priority": "low"}, 200)
     step("PATCH", "", {"completed": True, "description": ""}, 200)
     step("PATCH", "/complete", {"completed": False}, 200)
     step("PATCH", "/complete", {"completed": True}, 200)

@@ -9,20 +9,23 @@ adds: a request log, problem documents, CORS and request ids.
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+from unicodedata import normalize
 from uuid import UUID
 
 import jwt
 from fastapi import Depends, FastAPI, HTTPException, Query, status
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import StringConstraints
-from sqlalchemy import Column, DateTime, ForeignKey, Uuid
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from sqlalchemy import Column, DateTime, ForeignKey, SmallInteger, TypeDecorator, Uuid, func, literal_column
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
+
+from bench.peers.planning import NUMBERS, PRIORITIES, fold, split_tags, to_columns, utc_text
 
 SECRET_KEY = os.environ["JWT_SIGNING_KEY"]
 ALGORITHM = "HS256"
@@ -31,6 +34,40 @@ POOL_SIZE = int(os.environ["POOL_SIZE"])
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Description = Annotated[str, StringConstraints(max_length=1000)]
+Priority = Literal["high", "medium", "low"] | None
+FIRST_DAY, LAST_DAY = date(1, 1, 3), date(9999, 12, 29)
+
+
+def check_day(day: date) -> date:
+    """Return the day. Raises ValueError if its end may be no `datetime` in UTC."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(f"Send a date from {FIRST_DAY} to {LAST_DAY}.")
+    return day
+
+
+def to_utc_text(moment: datetime) -> str:
+    """Return a time as it is stored. Raises ValueError as `check_day`."""
+    check_day(moment.date())
+    return utc_text(moment)
+
+
+def unique(tags: list[str]) -> list[str]:
+    """Return the tags without those that differ from an earlier one in case alone."""
+    first: dict[str, str] = {}
+    for tag in tags:
+        first.setdefault(fold(tag), tag)
+    return list(first.values())
+
+
+# Stored as the text that is shown. A day is no midnight.
+Day = Annotated[date, AfterValidator(check_day), AfterValidator(date.isoformat)]
+Time = Annotated[AwareDatetime, AfterValidator(to_utc_text)]
+DueDate = Time | Day | None
+Nfc = AfterValidator(lambda tag: normalize("NFC", tag))
+Tag = Annotated[
+    str, Nfc, StringConstraints(strip_whitespace=True, max_length=50, pattern=r"^[^,\x00-\x1f\x7f-\x9f]+$")
+]
+Tags = Annotated[list[Tag], Field(max_length=20), AfterValidator(unique)]
 
 
 def now() -> datetime:
@@ -41,6 +78,17 @@ def now() -> datetime:
 def moment(**options: Any) -> Any:
     """Return a field for a `timestamptz` column."""
     return Field(sa_type=DateTime(timezone=True), **options)
+
+
+class DueMoment(TypeDecorator[datetime]):
+    """When a task is due. None stands for the largest moment, which asyncpg would store as `infinity`."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def bind_expression(self, bindparam: Any) -> Any:
+        """Return the SQL of a value."""
+        return func.coalesce(bindparam, literal_column("timestamptz '9999-12-31 23:59:59.999999+00'"))
 
 
 def database_url() -> URL:
@@ -69,6 +117,7 @@ class User(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     email: str | None
     name: str
+    time_zone: str
     is_active: bool
 
 
@@ -84,10 +133,11 @@ class UserSession(SQLModel, table=True):
 
 
 class TaskBase(SQLModel):
-    """The fields that a client may set."""
+    """The fields that a client may set, and that are stored as they are shown."""
 
     title: str
     description: str = ""
+    due_date: str | None = None
     completed: bool = False
 
 
@@ -120,6 +170,10 @@ class Task(Safety, Stamps, TaskBase, table=True):
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     user_id: UUID = Field(sa_column=Column("owner_id", Uuid, ForeignKey("users_user.id"), nullable=False))
+    due_at: datetime | None = Field(default=None, sa_type=DueMoment)
+    priority: int = Field(default=NUMBERS[None], sa_type=SmallInteger)
+    tags: str = ""
+    tags_folded: str = ""
 
 
 class TaskPublic(Version, Stamps, TaskBase):
@@ -127,6 +181,8 @@ class TaskPublic(Version, Stamps, TaskBase):
 
     id: UUID
     user_id: UUID
+    priority: Annotated[Priority, BeforeValidator(PRIORITIES.get)]
+    tags: Annotated[list[str], BeforeValidator(split_tags)]
 
 
 class TaskCreate(SQLModel):
@@ -134,6 +190,9 @@ class TaskCreate(SQLModel):
 
     title: Title
     description: Description = ""
+    due_date: DueDate = None
+    priority: Priority = None
+    tags: Tags = []
     completed: bool = False
 
 
@@ -142,6 +201,9 @@ class TaskUpdate(SQLModel):
 
     title: Title | None = None
     description: Description | None = None
+    due_date: DueDate = None
+    priority: Priority = None
+    tags: Tags = []
     completed: bool | None = None
 
 
@@ -241,6 +303,7 @@ async def create_task(task_in: TaskCreate, session: SessionDep, user: CurrentUse
     task = Task.model_validate(
         task_in,
         update={
+            **to_columns(task_in.model_dump(), user.time_zone, None),
             "user_id": user.id,
             "created_at": moment_of_creation,
             "updated_at": moment_of_creation,
@@ -257,9 +320,12 @@ async def read_task(task: TaskDep) -> TaskPublic:
 
 
 @app.patch("/api/v1/tasks/{task_id}")
-async def update_task(task_in: TaskUpdate, task: TaskDep, session: SessionDep) -> TaskPublic:
+async def update_task(
+    task_in: TaskUpdate, task: TaskDep, session: SessionDep, user: CurrentUser
+) -> TaskPublic:
     """Change the fields that the body has."""
-    return await revise(session, task, task_in.model_dump(exclude_unset=True))
+    changes = to_columns(task_in.model_dump(exclude_unset=True), user.time_zone, None)
+    return await revise(session, task, changes)
 
 
 @app.patch("/api/v1/tasks/{task_id}/complete")

@@ -1,7 +1,7 @@
 """The optimistic write does what the locked write does, and gives way to it when it is overtaken."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -41,9 +41,13 @@ def state(alice):
         ("POST ", {"title": " a "}),
         ("POST ", {"title": "🦄", "description": None, "completed": True}),
         ("POST ", {"title": ""}),
+        ("POST ", {"title": "a", "due_date": "2026-12-01T09:00:00Z", "priority": "high", "tags": ["Home"]}),
+        ("POST ", {"title": "a", "due_date": None, "priority": None, "tags": []}),
         ("PUT /{id}", {"title": "b", "completed": True}),
         ("PATCH /{id}", {"title": "b"}),
         ("PATCH /{id}", {"title": "a"}),
+        ("PATCH /{id}", {"due_date": "2026-12-01T09:00:00Z", "tags": ["Home"]}),
+        ("PATCH /{id}", {"priority": "low"}),
         ("PATCH /{id}", {"description": "\x00"}),
         ("PATCH /{id}", {"description": "c", "completed": False}),
         ("PATCH /{id}/complete", None),
@@ -138,6 +142,16 @@ def test_another_task_changed_meanwhile_is_none_of_its_business(as_alice, alice,
     answer = call(as_alice, "PATCH /{id}", {"title": "Mine"}, task)
     assert answer.json()["version"] == ChangeCounter.read(alice.pk)[0] == other.version + 2
     assert not any("ON CONFLICT (id)" in statement for statement in as_alice.statements)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_new_time_zone_moved_meanwhile_stays(as_alice, alice, overtake):
+    task = TaskFactory(owner=alice, due_date="2026-11-30")
+    overtake(lambda: as_alice.patch("/api/v1/auth/me", {"time_zone": "Asia/Tokyo"}))
+    answer = call(as_alice, "PATCH /{id}", {"title": "Mine"}, task)
+    stored = Task.objects.get(pk=task.pk)
+    assert (answer.json()["title"], stored.title) == ("Mine", "Mine")
+    assert task.due_at - stored.due_at == timedelta(hours=9)
 
 
 @pytest.mark.django_db(transaction=True)
