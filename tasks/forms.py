@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
@@ -11,7 +10,7 @@ from rest_framework import serializers
 
 from config.rest.fields import utc_timestamp
 from config.rest.problems import echo
-from tasks.due import is_day
+from tasks.due import is_day, zone_named
 from tasks.fields import DueDateField, TagsField
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH, Task
 
@@ -41,7 +40,7 @@ def day_and_time(due_date: str | None, time_zone: str) -> list[str]:
     """Return a due date as two texts: the day, and the time in a time zone or nothing."""
     if due_date is None or is_day(due_date):
         return [due_date or "", ""]
-    local = datetime.fromisoformat(due_date).astimezone(ZoneInfo(time_zone))
+    local = datetime.fromisoformat(due_date).astimezone(zone_named(time_zone))
     return [local.date().isoformat(), local.time().isoformat("seconds").removesuffix(":00")]
 
 
@@ -137,7 +136,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
         if time is None:
             return due_date
         owner = self.cleaned_data.get("owner")
-        zone = ZoneInfo(owner.time_zone if owner else self.time_zone)
+        zone = zone_named(owner.time_zone if owner else self.time_zone)
         local = datetime.combine(day, time, zone)
         moment = local.astimezone(UTC)
         if moment.astimezone(zone) != local:

@@ -225,3 +225,16 @@ def test_a_form_asks_for_the_owner_once(as_operator, kiran):
     owners = [each["sql"] for each in captured if f'FROM "{User._meta.db_table}"' in each["sql"]]
     # The other is the operator.
     assert len(owners) == 2
+
+
+def test_a_time_zone_that_does_not_exist_any_more_counts_as_utc(as_operator, kiran):
+    task = TaskFactory(owner=kiran, due_date="2026-11-30T17:00:00.000000Z")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE users_user SET time_zone = 'US/Pacific-New'")
+    assert opened(as_operator, task)["due_date_1"] == "17:00"
+    assert save(as_operator, task, due_date_1="18:30").status_code == 302
+    assert planning(task)[0] == "2026-11-30T18:30:00.000000Z"
+    assert (
+        as_operator.get("/admin/tasks/task/", {"owner__id__exact": kiran.pk, "due": "today"}).status_code
+        == 200
+    )
