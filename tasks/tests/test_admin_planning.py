@@ -134,7 +134,10 @@ def test_an_operator_sets_a_due_date(as_operator, kiran, day, time, stored):
         ({"tags": "a," * 500_000}, "no more than 20 elements."),
         ({"tags": f"home,{'x' * 51}"}, f"{'x' * 51}: Ensure this field has no more than 50 characters."),
         ({"tags": "x" * 10**6}, f"{'x' * 64}…: Ensure this field has no more than 50 characters."),
-        ({"tags": "home, a\tb"}, "a\tb: Send a tag without a comma and without control characters."),
+        (
+            {"tags": "home, a\tb"},
+            "a\tb: Send a tag such as home, without a comma and without control characters.",
+        ),
         ({"tags": "a\0b"}, "Null characters are not allowed."),
     ],
     ids=lambda value: str(value)[:50],

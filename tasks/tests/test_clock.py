@@ -62,8 +62,8 @@ API = {
     "batch of one change": (batch({"op": "update", "data": {"title": "After"}}), False),
 }
 ADMINS = {
-    "admin adds": (operator("add/", title="x"), False),
-    "admin changes": (operator("{id}/change/", title="After", description=""), False),
+    "admin adds": (operator("add/", title="x", priority=10), False),
+    "admin changes": (operator("{id}/change/", title="After", priority=10, opened_time_zone="UTC"), False),
     "admin completes": (operator(action="complete"), False),
     "admin trashes": (operator(action="trash"), False),
     "admin restores": (operator(action="restore"), True),

@@ -244,8 +244,8 @@ def test_seeded_tasks_are_in_the_feed(alice, as_alice):
 
 
 OPERATOR = {
-    "add": ("add/", {"title": "After"}),
-    "change": ("{pk}/change/", {"title": "After", "description": ""}),
+    "add": ("add/", {"title": "After", "priority": 10}),
+    "change": ("{pk}/change/", {"title": "After", "priority": 10, "opened_time_zone": "UTC"}),
     "delete": ("{pk}/delete/", {"post": "yes"}),
     "complete": ("", {"action": "complete", "_selected_action": ["{pk}"]}),
     "trash": ("", {"action": "trash", "_selected_action": ["{pk}"]}),
