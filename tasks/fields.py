@@ -81,9 +81,7 @@ class PriorityField(OptionField):
         return PRIORITY_NAMES.get(value)
 
 
-@extend_schema_field(
-    {"type": "string", "minLength": 1, "maxLength": TAG_MAX_LENGTH, "pattern": f"^{TAG_PATTERN}$"}
-)
+@extend_schema_field({"type": "string", "pattern": f"^{TAG_PATTERN}$"})
 class TagField(TextField):
     """A tag: without surrounding white space, and in NFC, in which its length counts."""
 

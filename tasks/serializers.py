@@ -11,11 +11,13 @@ from config.rest.strict import StrictSerializer
 from tasks.due import FIRST_DAY, LAST_DAY
 from tasks.fields import DueDateField, PriorityField, TagsField
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_BLANK, TITLE_MAX_LENGTH
+from tasks.tags import MAX_TAGS, TAG_MAX_LENGTH
 
 OPTIONAL: Any = {"required": False, "allow_blank": True, "allow_null": True}
 NAMES = {"id": "0199d2a4-5c3e-7b1f-9a40-3f1d2c4b5a69", "user_id": "0199d2a4-1d2c-7e8f-8a01-6b5c4d3e2f10"}
 TEXTS = {"title": "Buy milk", "description": "Two litres"}
 PLANNED = {"due_date": "2026-11-30", "priority": "high", "tags": ["home"]}
+TAGS = f"Up to {MAX_TAGS} of 1 to {TAG_MAX_LENGTH} characters, unique without case. Replaced as a whole."
 DUE_DATE = f"A day, which ends where the user is, or a time. From {FIRST_DAY} to {LAST_DAY}."
 TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-21T09:00:00.123456Z")
 EXAMPLE = {**NAMES, **TEXTS, **PLANNED, "completed": False, "completed_at": None, **TIMES, "version": 7}
@@ -41,7 +43,7 @@ class TaskSerializer(StrictSerializer):
     description = TextField(max_length=DESCRIPTION_MAX_LENGTH, trim_whitespace=False, **OPTIONAL)
     due_date = DueDateField(required=False, allow_null=True, help_text=DUE_DATE)
     priority = PriorityField(required=False)
-    tags = TagsField(required=False, help_text="Unique without case, in their order. Replaced as a whole.")
+    tags = TagsField(required=False, help_text=TAGS)
     completed = FlagField(required=False)
     completed_at = TimestampField(read_only=True, allow_null=True)
     created_at = TimestampField(read_only=True)

@@ -19,7 +19,7 @@ OURS = ("tasks", "users")
 
 postgresql = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
 PLANNING_INDEXES = {"task_owner_due", "task_trash_due", "task_owner_priority", "task_trash_priority"}
-PLANNING_RULES = {"task_due_has_moment", "task_priority_known", "task_tags_length"}
+PLANNING_RULES = {"task_due_date_canonical", "task_due_has_moment", "task_priority_known", "task_tags_length"}
 
 
 def names_of(table):

@@ -31,6 +31,8 @@ BROKEN_TEXTS = [
     ("task_description_length", {"description": "🦄" * 1001}),
 ]
 BROKEN_PLANS = [
+    ("task_due_date_canonical", {"due_date": "2026-11-30T17:00:00+02:00"}),
+    ("task_due_date_canonical", {"due_date": "2026-11-30T17:00:00Z"}),
     ("task_priority_known", {"priority": 0}),
     ("task_priority_known", {"priority": 3}),
     ("task_tags_length", {"tags": "x" * 1020}),
