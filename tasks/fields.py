@@ -90,16 +90,14 @@ class TagField(TextField):
         "blank": "Send a tag such as home.",
     }
 
-    def __init__(self) -> None:
-        super().__init__(max_length=TAG_MAX_LENGTH)
-
     def to_internal_value(self, data: str) -> str:
-        """Return the tag."""
+        """Return the tag. Its length is checked here: in the document it would count white space too."""
         tag = super().to_internal_value(data)
-        if len(tag) > MAX_DECOMPOSED_LENGTH:
-            # The validator of the length refuses it.
-            return tag
-        return self.fail("invalid_tag") if FORBIDDEN.search(tag) else normalize("NFC", tag)
+        if FORBIDDEN.search(tag):
+            self.fail("invalid_tag")
+        if len(tag) <= MAX_DECOMPOSED_LENGTH:
+            tag = normalize("NFC", tag)
+        return tag if len(tag) <= TAG_MAX_LENGTH else self.fail("max_length", max_length=TAG_MAX_LENGTH)
 
 
 class TagsField(ShortListField):
