@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from config.admin import MAX_LISTED, BoundedAdmin, ChosenFilter
 from config.rest.fields import parse_uuid
 from tasks.due import time_zone_of
-from tasks.filters import filter_due, values_of
+from tasks.filters import DUE_OPTIONS, filter_due, values_of
 from tasks.forms import TaskForm, day_and_time
 from tasks.models import Task, TaskQuerySet
 from tasks.tags import fold_tag
@@ -54,8 +54,7 @@ class DueFilter(admin.SimpleListFilter):
 
     def lookups(self, *_: Any) -> tuple[tuple[str, str], ...]:
         """Return the choices."""
-        names = ("overdue", "today", "upcoming", "none")
-        return tuple((name, name.capitalize()) for name in names)
+        return tuple((name, name.capitalize()) for name in DUE_OPTIONS)
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Return the tasks for the choice. Raises ValidationError if the owner's id is malformed."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 8
 SEARCH = f"Each word must be a substring of the title or the description. Up to {MAX_WORDS} different words."
+DUE_OPTIONS = ("overdue", "today", "upcoming", "none")
 DUE = (
     "`overdue`: pending, and its time or its day is over. `today` and `upcoming`: due on the user's day, or "
     "later. `none`: without a due date. A list with `due` changes with the clock and has no `ETag`."
@@ -54,7 +55,7 @@ class TaskListQuery(PageQuery):
     search = SearchField(max_length=200, allow_blank=True, default="", help_text=SEARCH)
     created_after = TimestampField(required=False, help_text="Created at this time or later.")
     created_before = TimestampField(required=False, help_text="Created before this time.")
-    due = OptionField(["overdue", "today", "upcoming", "none"], required=False, help_text=DUE)
+    due = OptionField(DUE_OPTIONS, required=False, help_text=DUE)
     due_after = DayOrTimeField(required=False, help_text="Due at this time or later.")
     due_before = DayOrTimeField(required=False, help_text="Due before this time, or before this day begins.")
     priority = OptionField([each.name.lower() for each in Priority], required=False)

@@ -73,18 +73,18 @@ class Account:
         if "title" not in data or self.is_bad(data):
             return Verdict(400, "validation_error")
         data = DEFAULTS | as_shown(data)
-        twins = [
+        earlier = [
             known
             for pk, known in self.tasks.items()
             if pk == data.get("id") or (key is not None and known.key == key)
         ]
-        if twins:
-            if len(twins) > 1 or twins[0].asked != data or (key and twins[0].key not in {None, key}):
+        if earlier:
+            if len(earlier) > 1 or earlier[0].asked != data or (key and earlier[0].key not in {None, key}):
                 return Verdict(422, "idempotency_mismatch")
-            if twins[0].trashed:
+            if earlier[0].trashed:
                 return Verdict(409, "task_deleted")
             # The task gets the key, which is not shown.
-            return Verdict(201, None, twins[0], {"key": key} if key != twins[0].key and key else {})
+            return Verdict(201, None, earlier[0], {"key": key} if key != earlier[0].key and key else {})
         if data.get("id") in foreign:
             return Verdict(409, "id_unavailable")
         named = data.get("id") is not None or key is not None

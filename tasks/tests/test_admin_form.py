@@ -17,12 +17,6 @@ from tasks.tests.factories import TaskFactory
 from users.models import User
 
 
-@pytest.fixture
-def as_operator(client, admin_user):
-    client.force_login(admin_user)
-    return client
-
-
 def press(client, name, task, form=None, **options):
     """Press a button of the task's form, or send the form of another page."""
     page = page_of(task, name if name == "delete" else "change")

@@ -15,17 +15,6 @@ ADD = "/admin/tasks/task/add/"
 RANGE = "from 0001-01-03 to 9999-12-29."
 
 
-@pytest.fixture
-def as_operator(client, admin_user):
-    client.force_login(admin_user)
-    return client
-
-
-@pytest.fixture
-def kiran(db):
-    return UserFactory(email="kiran@example.com", time_zone="Asia/Kathmandu")
-
-
 def save(client, task, **changes):
     return client.post(page_of(task), {**opened(client, task), **changes})
 

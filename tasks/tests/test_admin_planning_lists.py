@@ -9,20 +9,8 @@ from django.utils import timezone
 from tasks import admin, filters
 from tasks.models import Priority
 from tasks.tests.factories import TaskFactory
-from users.tests.factories import UserFactory
 
 LIST = "/admin/tasks/task/"
-
-
-@pytest.fixture
-def as_operator(client, admin_user):
-    client.force_login(admin_user)
-    return client
-
-
-@pytest.fixture
-def kiran(db):
-    return UserFactory(email="kiran@example.com", time_zone="Asia/Kathmandu")
 
 
 def titles(client, owner, **query):
