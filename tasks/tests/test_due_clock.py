@@ -91,6 +91,21 @@ def test_a_time_is_overdue_when_it_has_passed(as_user_in, move_clock, lists):
     assert lists() == {"today"}
 
 
+def test_midnight_belongs_to_the_day_that_begins(as_user_in, move_clock, lists):
+    as_alice = as_user_in("Asia/Kathmandu")
+    task = as_alice.post(TASKS, {"title": "x", "due_date": "2024-11-29T18:15:00Z"}).json()
+    midnight = datetime(2024, 11, 29, 18, 15, tzinfo=UTC)
+    move_clock(midnight - TICK)
+    assert lists() == {"upcoming"}
+    move_clock(midnight)
+    assert lists() == {"today"}
+    as_alice.patch(f"{TASKS}/{task['id']}/complete")
+    move_clock(midnight + timedelta(days=1) - TICK)
+    assert lists() == {"today"}
+    move_clock(midnight + timedelta(days=1))
+    assert lists() == set()
+
+
 def test_a_304_never_hides_that_a_task_is_overdue(as_alice, move_clock):
     as_alice.post(TASKS, {"title": "x", "due_date": "2024-11-30"})
     etag = as_alice.get(TASKS).headers["ETag"]

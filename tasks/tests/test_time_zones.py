@@ -267,9 +267,9 @@ def test_a_time_zone_that_tzdata_does_not_have_any_more_counts_as_utc(as_alice, 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
 def test_a_change_of_the_time_zone_has_one_statement_for_any_number_of_days(as_alice, alice):
     statements = set()
-    for number, zone in enumerate(("Asia/Tokyo", "Asia/Kolkata", "UTC")):
-        for day in range(number + 1):
-            as_alice.post(TASKS, {"title": "x", "due_date": f"2026-{number + 1}0-0{day + 1}"[:10]})
-        as_alice.patch(ME, {"time_zone": zone})
-        statements |= {sql for sql in as_alice.statements if "moved" in sql}
+    for number, zone in enumerate(("Asia/Tokyo", "Asia/Kolkata", "UTC"), start=1):
+        created = as_alice.post(TASKS, {"title": "x", "due_date": f"2026-11-0{number}"})
+        assert created.status_code == 201
+        move(as_alice, zone)
+        statements |= {sql for sql in as_alice.statements if "moved.moment" in sql}
     assert len(statements) == 1
